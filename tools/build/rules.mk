@@ -1,0 +1,69 @@
+# The rules shared by all parts: linking the core, unit tests, fuzzers, host tools, lint.
+
+# --- core.elf: static PIE, checked ----------------------------------------------------------------
+CORE_OBJ := $(patsubst %,$(O)/core/%.o,$(basename $(CORE_SRC)))
+DEPFLAGS = -MMD -MP -MF $(basename $@).d
+
+$(O)/core/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) $(DEPFLAGS) -c $< -o $@
+$(O)/core/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CORE_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
+
+# Only R_X86_64_RELATIVE may remain (the loader knows no other), nothing undefined, no SSE.
+$(O)/core.elf: $(CORE_OBJ) arch/x86/core.lds tools/build/check-elf
+	@mkdir -p $(@D)
+	ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+		--build-id=none -T arch/x86/core.lds -o $@.tmp $(CORE_OBJ)
+	tools/build/check-elf --no-sse $@.tmp
+	mv $@.tmp $@
+
+# --- unit tests: cmocka, ASan + UBSan ---------------------------------------------------------------
+define UNIT_RULE
+$(O)/unit/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
+	@mkdir -p $$(@D)
+	$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS)
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
+UNIT_BIN := $(addprefix $(O)/unit/,$(UNIT_TESTS))
+
+# --- fuzzers: libFuzzer (clang) ---------------------------------------------------------------------
+define FUZZ_RULE
+$(O)/fuzz/$(1): $$($(1)_SRC) $$($(1)_DEPS)
+	@mkdir -p $$(@D)
+	clang $$(HOST_CFLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
+endef
+$(foreach t,$(FUZZERS),$(eval $(call FUZZ_RULE,$(t))))
+FUZZ_BIN := $(addprefix $(O)/fuzz/,$(FUZZERS))
+
+# --- host tools -------------------------------------------------------------------------------------
+define TOOL_RULE
+$(O)/tools/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
+	@mkdir -p $$(@D)
+	$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
+endef
+$(foreach t,$(HOST_TOOLS),$(eval $(call TOOL_RULE,$(t))))
+TOOL_BIN := $(addprefix $(O)/tools/,$(HOST_TOOLS))
+
+.PHONY: all help clean build-unit build-fuzz host-tools
+all: $(IMAGE_FILES) $(TOOL_BIN)
+host-tools: $(TOOL_BIN)
+build-unit: $(UNIT_BIN)
+build-fuzz: $(FUZZ_BIN)
+
+clean:
+	rm -rf build build-clang
+
+help:
+	@echo 'make            build the image files (vigil.efi, core.elf, sentry.elf) and the host tools'
+	@echo 'make run        a Debian guest under Vigil, alerts shown live (installs what it needs)'
+	@echo 'make test       all tests (installs what it needs); make test-unit: seconds, host only'
+	@echo 'make bench      exits and instructions against the figures of the design'
+	@echo 'make fuzz       a minute of every fuzz target; make soak: hours'
+	@echo 'make lint       clang-format, clang-tidy, shellcheck'
+	@echo 'make deps       only install and fetch what the build needs'
+	@echo 'make clean      remove build output (the third-party cache stays: rm -r ~/.cache/vigil)'
+
+-include $(CORE_OBJ:.o=.d)
