@@ -1,0 +1,36 @@
+/* Port I/O interception: who handles which ports of the guest.
+ *
+ * May call: arch (I/O bitmap). Called by: net/dev, hv at init. Ranges may be moved at run time (a
+ * BAR that the guest programs).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One access of the guest, already checked: it lies wholly in the handler's range (an access that
+ * crosses a range's end is split by bytes). */
+struct io_access {
+	uint16_t port;
+	uint8_t size;   /* 1, 2 or 4 bytes */
+	bool write;
+	uint32_t value; /* written value; or to be filled by the handler, low `size` bytes count */
+};
+
+/* Exit context on the accessing CPU, no lock held, must not block. */
+typedef void io_handler(void *ctx, struct io_access *access);
+
+#define IO_RANGES 16
+
+/* Intercept `count` ports from `base`. Returns an id for io_move, or -ENOSPC, -EINVAL (beyond
+ * 0x10000), -EEXIST (overlaps another range). At init, or in exit context. */
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name);
+
+/* Move range `id` to `base`, or take it away from the guest's ports with `enable` false (accesses
+ * then reach the machine). -EEXIST when it would overlap another range, -EINVAL as above: the range
+ * is then disabled. Exit context, any CPU; takes effect on all CPUs with their next access. */
+int io_move(int id, uint16_t base, bool enable);
+
+/* The machine's ports, for handlers that pass an access on. `size` is 1, 2 or 4. */
+uint32_t io_in(uint16_t port, uint8_t size);
+void io_out(uint16_t port, uint8_t size, uint32_t value);
