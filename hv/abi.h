@@ -77,7 +77,7 @@ struct abi_reply {
 enum abi_event {
 	ABI_EVENT_START,          /* a: TSC. Once, at the first start (platform text in abi_ctl) */
 	ABI_EVENT_READY,          /* a: TSC. The guest runs under Vigil on all CPUs */
-	ABI_EVENT_ROOT_SEEN,      /* a: page-table root, b: TSC, c: CPU index */
+	ABI_EVENT_ROOT_SEEN,      /* a: page-table root, b: TSC, c: CPU index | ABI_ROOT_KNOWN */
 	ABI_EVENT_HIDDEN_ACCESS,  /* a: guest-physical address, b: guest RIP, c: writes << 32 | reads since last told */
 	ABI_EVENT_NET_FAULT,      /* a: enum abi_net_fault, b: queue, c: detail */
 	ABI_EVENT_SENTRY_RESTART, /* a: enum abi_sentry_fault, b: sentry RIP (offset in its image), c: detail */
@@ -86,6 +86,10 @@ enum abi_event {
 	ABI_EVENT_LOST,           /* a: events lost before they reached the sentry */
 	ABI_EVENTS
 };
+
+/* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it is
+ * watched again, but not told a second time. */
+#define ABI_ROOT_KNOWN (1ull << 63)
 
 enum abi_net_fault {
 	ABI_NET_RING_ADDRESS, /* a ring or buffer outside of the guest's memory */
@@ -152,8 +156,9 @@ struct abi_ctl {
 
 	/* Written by the sentry, kept over its restarts, never read by the core. */
 	uint64_t seq;          /* events numbered so far */
-	uint64_t sequence_pad;
-	uint64_t events_lost[8]; /* by class, events that found no room */
+	uint64_t events_sent;  /* of those, lines put into the output ring */
+	uint64_t events_lost[8]; /* by class, events that found no room; [7]: lost with a restart */
+	uint64_t events_told[8]; /* of events_lost, how many a `lost` event has told */
 
 	/* Written by the sentry for ABI_CALL_LOG. */
 	char message[256];
