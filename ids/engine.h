@@ -34,19 +34,23 @@ enum ids_link {
 	IDS_LINK_RAW_OLD = 12, /* raw IP, as DLT_RAW of most systems */
 	IDS_LINK_RAW = 101,    /* raw IP, the version nibble tells which */
 	IDS_LINK_LOOP = 108,   /* as NULL, in network order */
+	IDS_LINK_LINUX_SLL = 113,
 	IDS_LINK_IPV4 = 228,
 	IDS_LINK_IPV6 = 229,
 };
 
 /* Values of 0 mean the default named beside the field. */
 struct ids_config {
-	enum ids_link link;       /* as above; IDS_LINK_NULL is given as 0, so set it always */
+	enum ids_link link;       /* framing; 0 is IDS_LINK_NULL, so set it always */
 	bool ips;                 /* drop rules drop; otherwise they only alert ("allowed") */
 	bool skip_checksums;      /* take every checksum as good */
 	const char *in_iface;     /* shown in events; NULL: not shown. Must outlive the engine */
 	uint32_t alerts_per_rule; /* alerts (and drop events) of one rule in one second; 0: no limit */
 	uint32_t flow_entries;    /* flow table size, rounded up to a power of two; 0: 4096 */
 	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
+	uint64_t seed;            /* random; keys the flow table's hash and the flow ids */
+	bool midstream;           /* a TCP flow met without its SYN may count as established */
+	const uint64_t *pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };
 
 /* Counters since ids_create(). Suricata's names where it has the same. */
