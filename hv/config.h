@@ -40,12 +40,12 @@ struct vigil_config {
 	uint32_t addr;      /* Vigil's own IPv4 address, host byte order */
 	uint32_t gateway;   /* host byte order, 0: none */
 	uint32_t stats_interval; /* seconds between `stats` events, 1 to 86400, 0: none; 10 */
-	uint32_t home_nets; /* entries of home_net in use */
+	uint32_t home_nets; /* entries of home_net in use; 3: the private networks of RFC 1918 */
 	struct config_net home_net[CONFIG_NETS_MAX];
 	char name[CONFIG_NAME_MAX]; /* `host` of every event; "vigil" */
 	char next[CONFIG_PATH_MAX]; /* loader to chain to; empty: search the known paths */
 	char next_args[CONFIG_ARGS_MAX]; /* its command line */
-	char rules[CONFIG_PATH_MAX]; /* compiled rules; "\vigil\rules.vrb" */
+	char rules[CONFIG_PATH_MAX]; /* compiled rules; "\vigil\rules.vrb"; empty: none wanted */
 	uint8_t rules_set;  /* the file named the rules: their absence is then an error */
 };
 
@@ -62,6 +62,7 @@ void config_defaults(struct vigil_config *cfg);
  *
  * The file is plain `key = value` lines; blank lines and lines that begin with '#' are passed over;
  * CR LF and a UTF-8 byte order mark are accepted. A key may stand once.
- * Returns 0, or -EINVAL with `err` filled for the first bad line; the lines before it have taken
- * effect. Reads nothing outside [text, text + len). Any context, does not block. */
+ * Returns 0, or -EINVAL with `err` filled for the first bad line; all good lines, before and after
+ * it, have taken effect, and a bad `require` line means yes. Reads nothing outside [text, text + len).
+ * Any context, does not block. */
 int config_parse(struct vigil_config *cfg, const char *text, size_t len, struct config_error *err);

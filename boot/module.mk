@@ -1,0 +1,51 @@
+# vigil.efi, and the configuration parser that it shares with nobody but the host's tests.
+
+EFI_INCLUDE ?= /usr/include/efi
+EFI_LIB ?= /usr/lib
+# Firmware code may use SSE, the loader has no need to; CHAR16 is wchar_t.
+EFI_CFLAGS := $(COMMON) $(FREESTANDING) -isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 \
+	-DGNU_EFI_USE_MS_ABI -fshort-wchar -O2 -fpic -fvisibility=hidden -mno-red-zone \
+	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-common \
+	-fno-asynchronous-unwind-tables
+
+EFI_SRC := $(wildcard boot/*.c) hv/config.c hv/format.c
+EFI_OBJ := $(patsubst %.c,$(O)/efi/%.o,$(EFI_SRC))
+IMAGE_FILES += $(O)/vigil.efi $(O)/core.elf
+
+$(O)/efi/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(EFI_CFLAGS) $(DEPFLAGS) -c $< -o $@
+
+# gnu-efi's crt0 relocates the image: the same rules as for the core's relocations.
+$(O)/efi/%.so: tools/build/check-elf
+	@mkdir -p $(@D)
+	ld -shared -Bsymbolic -nostdlib -z noexecstack --no-undefined --build-id=none \
+		-T $(EFI_LIB)/elf_x86_64_efi.lds \
+		-o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIB)/libgnuefi.a
+	tools/build/check-elf $@
+
+# SOURCE_DATE_EPOCH: the PE header's time stamp.
+define EFI_COPY
+	SOURCE_DATE_EPOCH=0 objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel \
+		-j .rela -j .rel.* -j .rela.* -j .reloc --target efi-app-x86_64 --subsystem=10 $< $@
+endef
+
+$(O)/efi/vigil.so: $(EFI_OBJ)
+$(O)/vigil.efi: $(O)/efi/vigil.so
+	$(EFI_COPY)
+
+# The OS loader's stand-in for the loader's tests.
+$(O)/efi/next.so: $(O)/efi/tests/boot/next.o
+$(O)/tests/next.efi: $(O)/efi/next.so
+	@mkdir -p $(@D)
+	$(EFI_COPY)
+
+-include $(EFI_OBJ:.o=.d)
+
+UNIT_TESTS += test_config test_format test_boot
+test_config_SRC := tests/unit/test_config.c hv/config.c
+test_format_SRC := tests/unit/test_format.c hv/format.c
+test_boot_SRC := tests/unit/test_boot.c boot/elf.c boot/facts.c boot/paths.c
+test_boot_DEPS := $(wildcard boot/*.h)
+FUZZERS += fuzz_config
+fuzz_config_SRC := tests/fuzz/fuzz_config.c hv/config.c
