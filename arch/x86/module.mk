@@ -1,0 +1,8 @@
+# The x86 half of the core.
+
+# Pure logic, compiled for the host too. ------------------------------------------------------------
+CORE_SRC += arch/x86/vmx/control.c arch/x86/vmx/exit_reason.c arch/x86/vmx/bitmap.c
+
+UNIT_TESTS += test_control test_bitmap
+test_control_SRC := tests/unit/test_control.c arch/x86/vmx/control.c arch/x86/vmx/exit_reason.c
+test_bitmap_SRC := tests/unit/test_bitmap.c arch/x86/vmx/bitmap.c
