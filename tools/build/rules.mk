@@ -67,3 +67,5 @@ help:
 	@echo 'make clean      remove build output (the third-party cache stays: rm -r ~/.cache/vigil)'
 
 -include $(CORE_OBJ:.o=.d)
+
+include ids/sentry/link.mk

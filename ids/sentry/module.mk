@@ -1,0 +1,38 @@
+# The sentry's program: libraries (newlib, lwIP) and objects. Linked in ids/sentry/link.mk, once all
+# parts have named their sources.
+
+NEWLIB := $(CACHE)/newlib-3.3.0/newlib/libc
+NEWLIB_FILES := \
+	$(addprefix string/,memchr memcmp memmem memrchr strcasecmp strcat strchr strcmp strcpy strcspn \
+		strlcat strlcpy strlen strncasecmp strncat strncmp strncpy strnlen strpbrk strrchr strspn \
+		strstr strtok_r) \
+	$(addprefix stdio/,snprintf vsnprintf vfprintf) \
+	$(addprefix stdlib/,malloc mallocr calloc realloc freer callocr reallocr) \
+	$(addprefix search/,qsort bsearch) \
+	$(addprefix reent/,impure) \
+	$(addprefix errno/,errno) \
+	$(addprefix ctype/,ctype_)
+
+# A VM of its own without interrupts: SSE2 and the red zone are safe. No stack protector (no FS base),
+# no unwind tables (nobody unwinds).
+SENTRY_MODE := -ffreestanding -nostdinc -isystem ids/sentry/newlib -isystem $(NEWLIB)/include \
+	-isystem $(shell $(CC) -print-file-name=include) -O2 -fPIE -fvisibility=hidden \
+	-fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables -fno-common -D_GNU_SOURCE -DVIGIL_SENTRY
+SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
+
+SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
+	ids/sentry/loop.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
+IMAGE_FILES += $(O)/sentry.elf
+
+# A fresh cache is filled by the first rule that misses a source.
+$(NEWLIB)/%.c $(NEWLIB)/include/%.h:
+	tools/deps fetch newlib > /dev/null
+
+# Third-party code: without our warnings. vfprintf: for strings and without floating point only; the
+# others of its family are pointed to it. mallocr.c holds one function for each DEFINE.
+NEWLIB_CFLAGS := -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -fno-builtin -fno-tree-loop-distribute-patterns \
+	-D_COMPILING_NEWLIB -D_LIBC -DINTERNAL_NEWLIB
+NEWLIB_FLAGS_stdio/vfprintf := -DSTRING_ONLY -DINTEGER_ONLY
+NEWLIB_FLAGS_stdio/snprintf := -D_svfprintf_r=_svfiprintf_r
+NEWLIB_FLAGS_stdio/vsnprintf := -D_svfprintf_r=_svfiprintf_r

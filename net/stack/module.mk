@@ -1,0 +1,28 @@
+# The sentry's frame path and lwIP, for the sentry and for the host's tests.
+
+LWIP := $(CACHE)/lwip-2.1.3/src
+LWIP_FILES := $(addprefix core/,init def inet_chksum ip mem memp netif pbuf sys timeouts udp \
+	ipv4/dhcp ipv4/etharp ipv4/icmp ipv4/ip4 ipv4/ip4_addr) netif/ethernet
+STACK_INC := -Inet/stack -isystem $(LWIP)/include
+STACK_SRC := net/stack/forward.c net/stack/own.c net/stack/port.c net/stack/check.c
+SENTRY_SRC += $(STACK_SRC)
+
+# A fresh cache is filled by the first rule that misses a source.
+$(LWIP)/%.c $(LWIP)/include/%.h:
+	tools/deps fetch lwip > /dev/null
+
+# lwIP for the host: under the sanitizers for unit tests, for libFuzzer with clang. No -Werror: not
+# our code.
+$(O)/host/lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) $(SANITIZE) -c $< -o $@
+$(O)/host/liblwip.a: $(LWIP_FILES:%=$(O)/host/lwip/%.o)
+	@rm -f $@
+	ar rcsD $@ $^
+$(O)/fuzz/lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h
+	@mkdir -p $(@D)
+	clang -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all -c $< -o $@
+$(O)/fuzz/liblwip.a: $(LWIP_FILES:%=$(O)/fuzz/lwip/%.o)
+	@rm -f $@
+	ar rcsD $@ $^
