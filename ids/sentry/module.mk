@@ -31,7 +31,7 @@ $(NEWLIB)/%.c $(NEWLIB)/include/%.h:
 
 # Third-party code: without our warnings. vfprintf: for strings and without floating point only; the
 # others of its family are pointed to it. mallocr.c holds one function for each DEFINE.
-NEWLIB_CFLAGS := -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -fno-builtin -fno-tree-loop-distribute-patterns \
+NEWLIB_CFLAGS := -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -fno-builtin $(if $(IS_CLANG),,-fno-tree-loop-distribute-patterns) \
 	-D_COMPILING_NEWLIB -D_LIBC -DINTERNAL_NEWLIB
 NEWLIB_FLAGS_stdio/vfprintf := -DSTRING_ONLY -DINTEGER_ONLY
 NEWLIB_FLAGS_stdio/snprintf := -D_svfprintf_r=_svfiprintf_r
