@@ -36,3 +36,9 @@ NEWLIB_CFLAGS := -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -fno-builtin $(if $(IS_CL
 NEWLIB_FLAGS_stdio/vfprintf := -DSTRING_ONLY -DINTEGER_ONLY
 NEWLIB_FLAGS_stdio/snprintf := -D_svfprintf_r=_svfiprintf_r
 NEWLIB_FLAGS_stdio/vsnprintf := -D_svfprintf_r=_svfiprintf_r
+
+# Tests. test_sentry_loop runs the whole main loop with the engine and lwIP on the host;
+# test_sentry_elf runs the linked image itself.
+UNIT_TESTS += test_channel test_proc_roots
+test_channel_SRC := tests/unit/test_channel.c ids/eve/channel.c
+test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
