@@ -1,0 +1,119 @@
+"""What comes over the alert channel and the console: lines, EVE events, their summary."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+MAX_LINE = 1 << 16  # a longer line is cut: a broken or hostile sender must not eat the memory
+# CSI and other escape sequences that firmware sends to a serial console.
+ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>78cDEHM])")
+
+
+class Lines:
+    """Cuts a byte stream into lines (without CR, LF)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes."""
+        parts = (self._rest + data).split(b"\n")
+        self._rest = parts.pop()
+        if len(self._rest) > MAX_LINE:
+            parts.append(self._rest[:MAX_LINE])
+            self._rest = b""
+        return [p.strip(b"\r") for p in parts]
+
+    def rest(self) -> bytes:
+        """What is left without a line end; the stream is over."""
+        rest, self._rest = self._rest, b""
+        return rest.strip(b"\r")
+
+
+def plain(line: bytes) -> str:
+    """A console line as text, escape sequences removed."""
+    return ESCAPES.sub(b"", line).decode("utf-8", "replace").replace("\0", "").strip("\r")
+
+
+class Channel:
+    """Everything Vigil said: events counted, the last `stats` kept, failures noticed."""
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+        self.actions: Counter[str] = Counter()  # hypervisor/action, alert/action, process/action
+        self.stats: dict[str, Any] = {}
+        self.stats_seen = 0
+        self.quiet_stats = 0  # stats events in a row with no other event between them
+        self.ready = False
+        self.failure: str | None = None
+        self.broken = 0  # lines that begin like an event and are none
+        self.holes = 0  # events whose seq says that others were lost before them
+        self._seq: int | None = None
+
+    def line(self, line: bytes) -> dict[str, Any] | None:
+        """Take one line; the event it holds, None for a plain log line."""
+        if not line.startswith(b"{"):
+            text = plain(line)
+            if self.failure is None and is_failure(text):
+                self.failure = text.strip()
+            return None
+        try:
+            event = json.loads(line)
+            kind = event["event_type"]
+            if not isinstance(kind, str):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            self.broken += 1
+            return None
+        self.events[kind] += 1
+        self._sequence(event.get("seq"))
+        body = event.get(kind)
+        action = body.get("action") if isinstance(body, dict) else None
+        if isinstance(action, str):
+            self.actions[f"{kind}/{action}"] += 1
+        if kind == "hypervisor" and action == "stats" and isinstance(body, dict):
+            self.stats = body
+            self.stats_seen += 1
+            self.quiet_stats += 1
+        else:
+            self.quiet_stats = 0
+            if kind == "hypervisor" and action == "ready":
+                self.ready = True
+        return event
+
+    def _sequence(self, seq: object) -> None:
+        if not isinstance(seq, int):
+            return
+        if self._seq is not None and seq > self._seq + 1:
+            self.holes += 1
+        self._seq = seq if self._seq is None else max(seq, self._seq)
+
+    def exits(self) -> dict[str, int]:
+        """VM exits by reason, from the last stats."""
+        found = self.stats.get("exits")
+        return found if isinstance(found, dict) else {}
+
+
+def is_failure(text: str) -> bool:
+    """Whether a plain line of Vigil's log tells that Vigil itself failed."""
+    return bool(re.match(r"\s*vigil(\[\d+\])?: panic\b", text)) or "VM-entry failure" in text
+
+
+def event_line(event: dict[str, Any]) -> str:
+    """An event as one readable line."""
+    kind = event.get("event_type", "?")
+    body = event.get(kind) if isinstance(event.get(kind), dict) else {}
+    if kind == "alert":
+        ends = (
+            f"{event.get('proto', '?')} {event.get('src_ip', '?')}:{event.get('src_port', 0)}"
+            f" -> {event.get('dest_ip', '?')}:{event.get('dest_port', 0)}"
+        )
+        return f"alert {body.get('action', '?')} [{body.get('signature_id', '?')}] {body.get('signature', '')} {ends}"
+    parts = []
+    for key, value in body.items():
+        if key != "action" and isinstance(value, (str, int, float)):
+            parts.append(f"{key}={value}")
+    return f"{kind} {body.get('action', '')} {' '.join(parts[:8])}".rstrip()
