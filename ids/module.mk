@@ -6,3 +6,13 @@ IDS_SRC := ids/engine.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c
 SENTRY_SRC += $(IDS_SRC)
+
+VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
+	kw_meta.c kw_packet.c mpm_build.c options.c output.c parse.c sets.c text.c vars.c)
+
+HOST_TOOLS += vigilc vigil-replay
+vigilc_SRC := tools/vigilc/main.c $(VIGILC_SRC) $(IDS_SRC)
+vigilc_DEPS := $(wildcard ids/rules/compile/*.h)
+vigil-replay_SRC := tools/replay/main.c $(VIGILC_SRC) $(IDS_SRC)
+vigil-replay_DEPS := $(wildcard ids/rules/compile/*.h)
+vigil-replay_LIBS := -lpcap

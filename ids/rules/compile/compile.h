@@ -1,0 +1,34 @@
+/* Rules in, blob out. Host only; for vigilc, vigil-replay and the tests. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct compiler;
+
+/* One refused rule. `sid` is 0 if it was not met. */
+typedef void (*compile_refused)(void *ctx, const char *file, unsigned line, uint32_t sid,
+				const char *reason);
+
+struct compile_totals {
+	uint32_t taken, refused;
+	uint32_t patterns, states; /* of the automaton; after compiler_finish */
+};
+
+struct compiler *compiler_new(compile_refused refused, void *ctx);
+void compiler_free(struct compiler *c);
+
+/* Set a variable; rules compiled later see it. */
+void compiler_var(struct compiler *c, const char *name, const char *value);
+
+/* Compile a rules text. Lines that end with a backslash go on. `file` is for messages. */
+void compiler_text(struct compiler *c, const char *file, const char *text, size_t len);
+
+/* Read and compile a file; negative errno if it cannot be read. */
+int compiler_file(struct compiler *c, const char *path);
+
+/* Write the blob; the caller frees it. Negative errno: too large (-E2BIG). Call once. */
+int compiler_finish(struct compiler *c, void **blob, size_t *len);
+
+const struct compile_totals *compiler_totals(const struct compiler *c);

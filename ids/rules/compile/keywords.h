@@ -1,0 +1,57 @@
+/* The rule language's keywords: one const table. Host only.
+ *
+ * To add a keyword: an entry in keywords.c, its parse function in the file of its family (kw_*.c), and
+ * if it is a new kind of condition an entry in ids/rules/op.c with check and match.
+ */
+#pragma once
+
+#include "ids/rules/compile/rule.h"
+
+#define KEYWORD_NO_VALUE   0x01 /* takes none */
+#define KEYWORD_VALUE      0x02 /* must have one */
+#define KEYWORD_NEGATABLE  0x04 /* `!` before the value */
+#define KEYWORD_ONCE       0x08
+#define KEYWORD_QUOTED     0x10 /* the value stands in double quotes; they are taken off */
+
+struct keyword {
+	const char *name, *alias; /* alias: an older name, or NULL */
+	unsigned flags;
+	/* `value`: trimmed, NULL if there is none; may be changed. False: refused. */
+	bool (*parse)(struct parse *p, char *value, bool negated);
+};
+
+extern const struct keyword keywords[];
+extern const size_t keyword_count;
+
+/* NULL: unknown. */
+const struct keyword *keyword_find(const char *name);
+
+/* kw_meta.c: what an alert says */
+bool kw_msg(struct parse *p, char *value, bool negated);
+bool kw_sid(struct parse *p, char *value, bool negated);
+bool kw_gid(struct parse *p, char *value, bool negated);
+bool kw_rev(struct parse *p, char *value, bool negated);
+bool kw_classtype(struct parse *p, char *value, bool negated);
+bool kw_priority(struct parse *p, char *value, bool negated);
+bool kw_metadata(struct parse *p, char *value, bool negated);
+bool kw_noalert(struct parse *p, char *value, bool negated);
+bool kw_ignored(struct parse *p, char *value, bool negated);
+/* kw_content.c: payload */
+bool kw_content(struct parse *p, char *value, bool negated);
+bool kw_nocase(struct parse *p, char *value, bool negated);
+bool kw_rawbytes(struct parse *p, char *value, bool negated);
+bool kw_offset(struct parse *p, char *value, bool negated);
+bool kw_depth(struct parse *p, char *value, bool negated);
+bool kw_distance(struct parse *p, char *value, bool negated);
+bool kw_within(struct parse *p, char *value, bool negated);
+bool kw_startswith(struct parse *p, char *value, bool negated);
+bool kw_endswith(struct parse *p, char *value, bool negated);
+bool kw_fast_pattern(struct parse *p, char *value, bool negated);
+/* Settle what only the whole rule tells (called once, at its end). */
+bool content_finish(struct parse *p);
+/* kw_packet.c: the packet as a whole */
+bool kw_dsize(struct parse *p, char *value, bool negated);
+bool kw_itype(struct parse *p, char *value, bool negated);
+bool kw_icode(struct parse *p, char *value, bool negated);
+bool kw_ttl(struct parse *p, char *value, bool negated);
+bool kw_flow(struct parse *p, char *value, bool negated);

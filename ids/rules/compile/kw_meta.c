@@ -1,0 +1,111 @@
+/* msg, sid, gid, rev, classtype, priority, metadata, reference, noalert: what an alert says. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ids/rules/compile/keywords.h"
+#include "ids/rules/compile/text.h"
+
+bool kw_msg(struct parse *p, char *value, bool negated)
+{
+	char *to = value;
+
+	(void)negated;
+	/* What the option syntax made one escape is itself again. */
+	for (char *from = value; *from; from++) {
+		if (*from == '\\' && from[1] && strchr("\\\":;", from[1]))
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+	p->rule->msg = copy_text(value, strlen(value));
+	return true;
+}
+
+static bool number(struct parse *p, const char *name, const char *value, uint64_t low, uint64_t high,
+		   uint32_t *out)
+{
+	uint64_t v;
+
+	if (!parse_u64(value, high, &v) || v < low)
+		return refuse(p, "%s: bad number %s", name, value);
+	*out = (uint32_t)v;
+	return true;
+}
+
+bool kw_sid(struct parse *p, char *value, bool negated)
+{
+	(void)negated;
+	p->rule->has_sid = number(p, "sid", value, 1, UINT32_MAX, &p->rule->sid);
+	return p->rule->has_sid;
+}
+
+bool kw_gid(struct parse *p, char *value, bool negated)
+{
+	(void)negated;
+	return number(p, "gid", value, 0, UINT32_MAX, &p->rule->gid);
+}
+
+bool kw_rev(struct parse *p, char *value, bool negated)
+{
+	(void)negated;
+	return number(p, "rev", value, 0, UINT32_MAX, &p->rule->rev);
+}
+
+bool kw_classtype(struct parse *p, char *value, bool negated)
+{
+	(void)negated;
+	p->rule->class = classtype_find(value);
+	if (!p->rule->class)
+		return refuse(p, "classtype: unknown %s", value);
+	return true;
+}
+
+bool kw_priority(struct parse *p, char *value, bool negated)
+{
+	uint32_t v = 0;
+
+	(void)negated;
+	if (!number(p, "priority", value, 1, 255, &v))
+		return false;
+	p->rule->priority = (uint8_t)v;
+	p->rule->has_priority = true;
+	return true;
+}
+
+bool kw_metadata(struct parse *p, char *value, bool negated)
+{
+	char *save = NULL;
+
+	(void)negated;
+	for (char *pair = strtok_r(value, ",", &save); pair; pair = strtok_r(NULL, ",", &save)) {
+		struct rule *r = p->rule;
+		char *at;
+
+		pair = trim(pair);
+		at = pair + strcspn(pair, " \t");
+		/* A word alone says nothing that EVE could show. */
+		if (!*at || r->meta_count == RULE_MAX_META)
+			continue;
+		*at++ = '\0';
+		at = trim(at);
+		r->meta[r->meta_count].key = copy_text(pair, strlen(pair));
+		r->meta[r->meta_count++].value = copy_text(at, strlen(at));
+	}
+	return true;
+}
+
+bool kw_noalert(struct parse *p, char *value, bool negated)
+{
+	(void)value;
+	(void)negated;
+	p->rule->noalert = true;
+	return true;
+}
+
+bool kw_ignored(struct parse *p, char *value, bool negated)
+{
+	(void)p;
+	(void)value;
+	(void)negated;
+	return true;
+}

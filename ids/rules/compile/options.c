@@ -1,0 +1,106 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ids/rules/compile/options.h"
+#include "ids/rules/compile/text.h"
+
+bool options_var(struct compiler *c, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	char *name;
+
+	if (!equals || equals == text || !equals[1]) {
+		fprintf(stderr, "--var needs NAME=VALUE, not %s\n", text);
+		return false;
+	}
+	name = copy_text(text, (size_t)(equals - text));
+	compiler_var(c, name, equals + 1);
+	free(name);
+	return true;
+}
+
+static bool vars_line(struct compiler *c, const char *path, unsigned number, char *line)
+{
+	char *value;
+	size_t name;
+
+	line[strcspn(line, "#\r\n")] = '\0';
+	line = trim(line);
+	if (!*line)
+		return true;
+	name = strcspn(line, "=:");
+	value = line[name] ? trim(line + name + 1) : line + name;
+	if (name == 0 || !*value) {
+		fprintf(stderr, "%s:%u: not NAME = VALUE\n", path, number);
+		return false;
+	}
+	line[name] = '\0';
+	if (*value == '"' && value[1]) {
+		value++;
+		value[strcspn(value, "\"")] = '\0';
+	}
+	compiler_var(c, trim(line), value);
+	return true;
+}
+
+bool options_vars_file(struct compiler *c, const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *line = NULL;
+	size_t room = 0;
+	unsigned number = 0;
+	bool ok = true;
+
+	if (!f) {
+		perror(path);
+		return false;
+	}
+	while (ok && getline(&line, &room, f) >= 0)
+		ok = vars_line(c, path, ++number, line);
+	free(line);
+	fclose(f);
+	return ok;
+}
+
+static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t sid, const char *reason)
+{
+	const struct rule_options *options = ctx;
+
+	if (options->quiet && !options->strict)
+		return;
+	if (sid)
+		fprintf(stderr, "%s:%u: sid %u refused: %s\n", file, line, sid, reason);
+	else
+		fprintf(stderr, "%s:%u: refused: %s\n", file, line, reason);
+}
+
+struct compiler *options_compiler(const struct rule_options *options)
+{
+	return compiler_new(tell_refused, (void *)(uintptr_t)options);
+}
+
+bool options_compile(struct compiler *c, const struct rule_options *options, void **blob, size_t *len)
+{
+	const struct compile_totals *totals = compiler_totals(c);
+	int err;
+
+	for (unsigned i = 0; i < options->files; i++) {
+		err = compiler_file(c, options->file[i]);
+		if (err) {
+			fprintf(stderr, "%s: %s\n", options->file[i], strerror(-err));
+			return false;
+		}
+	}
+	err = compiler_finish(c, blob, len);
+	if (err) {
+		fprintf(stderr, "rules do not fit a blob: %s\n", strerror(-err));
+		return false;
+	}
+	fprintf(stderr, "%u rules taken, %u refused\n", totals->taken, totals->refused);
+	if (options->strict && totals->refused) {
+		free(*blob);
+		return false;
+	}
+	return true;
+}

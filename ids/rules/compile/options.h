@@ -1,0 +1,27 @@
+/* What vigilc and vigil-replay share on the command line: rules files and variables. Host only. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "ids/rules/compile/compile.h"
+
+struct rule_options {
+	const char *const *file; /* -S, in order */
+	unsigned files;
+	bool strict; /* a refused rule is an error */
+	bool quiet;  /* do not name each refused rule */
+};
+
+/* Read a variables file: lines `NAME = VALUE` (or `NAME: VALUE`), `#` comments. Prints errors; false
+ * on any. */
+bool options_vars_file(struct compiler *c, const char *path);
+
+/* Take `NAME=VALUE`; false (told) if it is not that. */
+bool options_var(struct compiler *c, const char *text);
+
+/* A compiler that names refused rules on stderr, as `options` tells. */
+struct compiler *options_compiler(const struct rule_options *options);
+
+/* Compile all files, print the summary line on stderr, make the blob. False (told) on error. */
+bool options_compile(struct compiler *c, const struct rule_options *options, void **blob,
+		     size_t *len);

@@ -1,0 +1,68 @@
+/* A rule while it is being compiled. Host only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ids/rules/blob.h"
+#include "ids/rules/op.h"
+
+#define RULE_MAX_META 64
+
+/* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
+struct rule_op {
+	struct blob_op op;
+	uint8_t *bytes; /* content as written; arg[CONTENT_LENGTH] octets */
+	bool offset, depth, distance, within, starts; /* given for this content */
+	bool fast;                     /* chosen by fast_pattern */
+	uint16_t fast_from, fast_len;  /* part of it for the automaton; 0: all */
+	uint32_t depth_value;
+};
+
+struct rule {
+	enum blob_action action;
+	uint8_t classes, ip_version;
+	bool packets_only;      /* tcp-pkt, dsize, flow:no_stream: looks at packets, not at streams */
+	bool both_ways, noalert, negated_address;
+	bool has_sid, has_priority;
+	uint32_t sid, gid, rev;
+	uint8_t priority;
+	char *src, *sport, *dst, *dport; /* expressions as written */
+	char *msg;
+	const struct classtype *class;
+	struct rule_op op[BLOB_MAX_OPS];
+	size_t op_count;
+	struct {
+		char *key, *value;
+	} meta[RULE_MAX_META];
+	size_t meta_count;
+};
+
+/* A rule's text at work. */
+struct parse {
+	const struct vars *vars;
+	struct rule *rule;
+	char reason[256]; /* why it is refused */
+};
+
+/* Note why; always false, so that callers can return it. */
+__attribute__((format(printf, 2, 3))) bool refuse(struct parse *p, const char *format, ...);
+
+/* Parse one rule (no comment, no line break) into p->rule, which is zeroed before. False: refused,
+ * p->reason says why; sid is set if it was met. Call rule_free in both cases. */
+bool rule_parse(struct parse *p, const char *text);
+void rule_free(struct rule *r);
+
+/* A new condition of `kind`, NULL (refused) if there are too many. */
+struct rule_op *rule_add_op(struct parse *p, enum op_kind kind);
+/* The content that a modifier speaks about, NULL (refused) if there is none. */
+struct rule_op *rule_last_content(struct parse *p, const char *keyword);
+
+/* What a classtype means. */
+struct classtype {
+	const char *name, *description;
+	uint8_t priority;
+};
+/* NULL: unknown. */
+const struct classtype *classtype_find(const char *name);
