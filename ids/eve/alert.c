@@ -65,6 +65,8 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 {
 	const struct packet *p = ep->packet;
 	char text[ADDRESS_SIZE], community[COMMUNITY_ID_SIZE];
+	/* 0 where the header was missing or broken, as in Suricata. */
+	bool ports = p->proto == PROTO_TCP || p->proto == PROTO_UDP;
 
 	if (ep->flow->flow)
 		json_u64(j, "flow_id", ep->flow->flow->id);
@@ -80,11 +82,11 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 	}
 	address_text(text, p, p->src);
 	json_str(j, "src_ip", text);
-	if (p->has_ports)
+	if (ports)
 		json_u64(j, "src_port", p->sp);
 	address_text(text, p, p->dst);
 	json_str(j, "dest_ip", text);
-	if (p->has_ports)
+	if (ports)
 		json_u64(j, "dest_port", p->dp);
 	put_proto(j, p->proto);
 	if (p->has_icmp) {

@@ -185,6 +185,13 @@ static void check_upper_sum(struct decode *d, const uint8_t *at, size_t len, boo
 		bad_sum(d);
 }
 
+/* The IP part holds, what is in it does not: rules about addresses still see the packet. */
+static bool bad_upper(struct decode *d)
+{
+	d->stats->invalid++;
+	return true;
+}
+
 static void set_payload(struct packet *p, const uint8_t *at, size_t len)
 {
 	p->payload = at;
@@ -197,10 +204,10 @@ static bool decode_tcp(struct decode *d, const uint8_t *at, size_t len)
 	size_t header;
 
 	if (len < 20)
-		return invalid(d);
+		return bad_upper(d);
 	header = (size_t)(at[12] >> 4) * 4;
 	if (header < 20 || header > len)
-		return invalid(d);
+		return bad_upper(d);
 	d->stats->tcp++;
 	p->l4 = at;
 	p->has_ports = true;
@@ -218,12 +225,12 @@ static bool decode_udp(struct decode *d, const uint8_t *at, size_t len)
 	size_t total;
 
 	if (len < 8)
-		return invalid(d);
+		return bad_upper(d);
 	total = be16(at + 4);
 	/* A fragment holds less than the length says; otherwise the datagram may be shorter than
 	 * the IP payload, not longer. */
 	if (total < 8 || (total > len && !p->fragment))
-		return invalid(d);
+		return bad_upper(d);
 	if (total > len)
 		total = len;
 	d->stats->udp++;
@@ -242,7 +249,7 @@ static bool decode_icmp(struct decode *d, const uint8_t *at, size_t len, bool v6
 	struct packet *p = d->p;
 
 	if (len < 8)
-		return invalid(d);
+		return bad_upper(d);
 	if (v6)
 		d->stats->icmpv6++;
 	else
