@@ -12,6 +12,11 @@ const struct boot_info *boot_facts(void);
 /* Map device registers for the core (uncached). At init only. NULL: out of page-table memory. */
 volatile void *mmio_map(uint64_t phys, uint64_t size);
 
+#ifdef VIGIL_HOST
+/* In unit tests a model of the device answers. */
+uint32_t mmio_read32(volatile void *base, uint32_t off);
+void mmio_write32(volatile void *base, uint32_t off, uint32_t value);
+#else
 static inline uint32_t mmio_read32(volatile void *base, uint32_t off)
 {
 	return *(volatile uint32_t *)((volatile uint8_t *)base + off);
@@ -21,6 +26,7 @@ static inline void mmio_write32(volatile void *base, uint32_t off, uint32_t valu
 {
 	*(volatile uint32_t *)((volatile uint8_t *)base + off) = value;
 }
+#endif
 
 /* Physically contiguous, zeroed pages of the reserved block, never freed. At init only. NULL: none
  * left. The core's virtual addresses of its block are its physical addresses. */

@@ -1,0 +1,240 @@
+/* Interrupt modes and the INTx back end; see intr.h. */
+#include "net/dev/intr.h"
+#include "hv/timer.h"
+#include "net/dev/virtio_net.h"
+
+#define CREDIT_EARNED 8
+
+/* Load: so many exits within the time, with large frames; or very many of any kind. */
+#define LOAD_EXITS   8
+#define LOAD_US      8000
+#define FAST_US      250
+#define LARGE_FRAME  600 /* bytes on average, both directions together */
+
+/* Polling: microseconds between polls, and the batch that is aimed at. */
+#define POLL_MIN_US   250
+#define POLL_US       1000 /* to begin with, and at most for small frames: this is their latency */
+#define POLL_LARGE_US 8000
+#define POLL_IDLE_US  16000
+#define BATCH_SMALL   8
+#define BATCH_LARGE   32
+
+#define QUIET_US      16000  /* without frames: back to the line */
+/* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
+#define QUIET_POOR_US 250000
+#define HOLD_US       500000 /* after polling for load has made the traffic slower */
+#define SLOW_POLLS    2
+
+void intr_init(struct intr *intr, const struct intr_backend *backend, const struct nic_driver *nic)
+{
+	*intr = (struct intr){.backend = backend, .nic = nic, .mode = INTR_OFF};
+	backend->program(intr);
+}
+
+static void set_mode(struct intr *intr, enum intr_mode mode)
+{
+	if (mode != intr->mode)
+		intr->switches++;
+	intr->mode = mode;
+	intr->backend->program(intr);
+}
+
+static void start_window(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t now)
+{
+	intr->window_start = now;
+	intr->window_exits = 0;
+	intr->window_frames = frames;
+	intr->window_bytes = bytes;
+}
+
+static void start_polling(struct intr *intr, bool for_load, uint64_t frames, uint64_t bytes,
+			  uint64_t now)
+{
+	intr->for_load = for_load;
+	intr->interval = time_us(POLL_US);
+	intr->poll_time = intr->last_frame = now;
+	intr->poll_frames = frames;
+	intr->poll_bytes = bytes;
+	intr->slow = 0;
+	set_mode(intr, INTR_POLL);
+}
+
+void intr_set_active(struct intr *intr, bool on, uint64_t now)
+{
+	intr->isr = 0;
+	intr->raised = false;
+	intr->credit = INTR_CREDIT;
+	intr->hold = 0;
+	intr->window_start = now;
+	intr->window_exits = 0;
+	intr->nic->irq_ack(); /* causes of before are nobody's business now */
+	set_mode(intr, on ? INTR_LINE : INTR_OFF);
+	if (on && intr->disabled)
+		start_polling(intr, false, intr->poll_frames, intr->poll_bytes, now);
+}
+
+void intr_set_disabled(struct intr *intr, bool disabled, uint64_t frames, uint64_t bytes,
+		       uint64_t now)
+{
+	intr->disabled = disabled;
+	if (intr->mode == INTR_OFF)
+		return;
+	intr->raised = false;
+	intr->nic->irq_ack();
+	if (intr->mode == INTR_LINE)
+		start_polling(intr, false, frames, bytes, now);
+	else
+		intr->backend->program(intr);
+	if (!disabled && intr->isr)
+		intr->backend->signal(intr, intr->isr);
+}
+
+void intr_signal(struct intr *intr, uint8_t isr)
+{
+	if (intr->mode != INTR_OFF)
+		intr->backend->signal(intr, isr);
+}
+
+uint32_t intr_read_begin(struct intr *intr)
+{
+	intr->readers++;
+	/* While polling the line is up only if we raised it: another device shares it otherwise. */
+	if (intr->mode != INTR_LINE && !intr->raised)
+		return 0;
+	intr->raised = false;
+	return intr->nic->irq_ack();
+}
+
+uint8_t intr_read_end(struct intr *intr, uint32_t ours, bool news)
+{
+	uint8_t isr = intr->isr;
+
+	if (news)
+		isr |= VNET_ISR_QUEUE;
+	intr->isr = 0;
+	intr->readers--;
+	if (!(ours & NIC_IRQ_OURS))
+		return isr;
+	if (isr) {
+		intr->credit += CREDIT_EARNED;
+		if (intr->credit > INTR_CREDIT)
+			intr->credit = INTR_CREDIT;
+	} else {
+		intr->empty++;
+		if (intr->credit)
+			intr->credit--;
+	}
+	return isr;
+}
+
+void intr_account(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t now)
+{
+	uint64_t df = frames - intr->window_frames, db = bytes - intr->window_bytes;
+	uint64_t dt = now - intr->window_start;
+
+	if (intr->mode != INTR_LINE)
+		return;
+	if (!intr->credit) {
+		start_polling(intr, false, frames, bytes, now);
+		return;
+	}
+	if (++intr->window_exits < LOAD_EXITS)
+		return;
+	if (now >= intr->hold && df &&
+	    ((dt <= time_us(LOAD_US) && db / df >= LARGE_FRAME) || dt <= time_us(FAST_US))) {
+		intr->base_frames = df;
+		intr->base_ticks = dt ? dt : 1;
+		start_polling(intr, true, frames, bytes, now);
+	}
+	start_window(intr, frames, bytes, now);
+}
+
+/* Whether it is time for the card's own interrupts again. */
+static bool leave(struct intr *intr, uint64_t now)
+{
+	uint64_t quiet = now - intr->last_frame;
+
+	if (intr->disabled)
+		return false;
+	if (intr->for_load && intr->credit && intr->slow >= SLOW_POLLS) {
+		intr->hold = now + time_us(HOLD_US);
+		return true;
+	}
+	if (!intr->credit && quiet >= time_us(QUIET_POOR_US)) {
+		intr->credit = 1;
+		return true;
+	}
+	return intr->credit && quiet >= time_us(QUIET_US);
+}
+
+/* Aim at a batch of BATCH_SMALL to BATCH_LARGE frames, within the latency that the traffic bears. */
+static void adapt(struct intr *intr, uint64_t frames, bool large)
+{
+	uint64_t max = time_us(frames == 0 ? POLL_IDLE_US : large ? POLL_LARGE_US : POLL_US);
+
+	if (frames < BATCH_SMALL)
+		intr->interval *= 2;
+	else if (frames > BATCH_LARGE)
+		intr->interval /= 2;
+	if (intr->interval > max)
+		intr->interval = max;
+	if (intr->interval < time_us(POLL_MIN_US))
+		intr->interval = time_us(POLL_MIN_US);
+}
+
+uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t now)
+{
+	uint64_t df = frames - intr->poll_frames, db = bytes - intr->poll_bytes;
+	uint64_t dt = now - intr->poll_time;
+
+	if (intr->mode != INTR_POLL)
+		return 0;
+	if (df)
+		intr->last_frame = now;
+	/* Traffic that waits for our polls comes slower the longer they take. */
+	if (df * intr->base_ticks * 2 < intr->base_frames * dt)
+		intr->slow++;
+	else
+		intr->slow = 0;
+	if (leave(intr, now)) {
+		/* Causes that piled up while masked would interrupt for nothing. One that we
+		 * raised must not get lost with them. */
+		intr->nic->irq_ack();
+		start_window(intr, frames, bytes, now);
+		set_mode(intr, INTR_LINE);
+		if (intr->raised)
+			intr->nic->irq_raise();
+		return 0;
+	}
+	adapt(intr, df, df && db / df >= LARGE_FRAME);
+	intr->poll_time = now;
+	intr->poll_frames = frames;
+	intr->poll_bytes = bytes;
+	return now + intr->interval;
+}
+
+/* --- INTx -------------------------------------------------------------------------------------------- */
+
+static void intx_signal(struct intr *intr, uint8_t isr)
+{
+	intr->isr |= isr;
+	/* A CPU that is just reading the register will see the bits. */
+	if (intr->raised || intr->readers || intr->disabled || !intr->isr)
+		return;
+	intr->raised = true;
+	intr->raises++;
+	intr->nic->irq_raise();
+}
+
+static void intx_program(struct intr *intr)
+{
+	bool on = intr->mode != INTR_OFF && !intr->disabled;
+
+	intr->nic->irq_allow(on && intr->mode == INTR_LINE, on);
+}
+
+const struct intr_backend intr_intx = {
+	.name = "INTx",
+	.signal = intx_signal,
+	.program = intx_program,
+};

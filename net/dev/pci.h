@@ -1,0 +1,24 @@
+/* Interception of PCI configuration space, so that the guest finds the virtual card in the place of
+ * the physical one.
+ *
+ * Ports: only the data window 0xCFC to 0xCFF is intercepted; the guest writes the address register
+ * 0xCF8 without an exit, and the handler reads it back from the machine. ECAM: the page of the card's
+ * function is a shadow. Everything that is not the card's passes through at once.
+ *
+ * Known limits. With several CPUs a hostile guest may change 0xCF8 between our look and the access
+ * that is passed on, and so reach the physical configuration space; it could then let the card do DMA
+ * as any other device it owns can (closed only by VT-d). ECAM shows the PCI_CFG window's data as of
+ * the last write, because reads there do not exit; Linux uses the ports for the first 256 bytes.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "hv/bootinfo.h"
+
+/* Put the virtual card (see pci_config.h) in the place of `facts`' function. At init. 0, -ENOSPC
+ * (no BAR or I/O range left), -ENOMEM. */
+int pci_present(const struct boot_info *info);
+
+/* Let the function vanish: reads give all ones, its BARs are hidden, it can do no DMA. For a card
+ * that is Vigil's but does not work. At init. 0, -ENOSPC, -ENOMEM. */
+int pci_vanish(const struct boot_info *info);
