@@ -26,3 +26,15 @@ $(O)/fuzz/lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h
 $(O)/fuzz/liblwip.a: $(LWIP_FILES:%=$(O)/fuzz/lwip/%.o)
 	@rm -f $@
 	ar rcsD $@ $^
+
+UNIT_TESTS += test_stack
+test_stack_SRC := tests/unit/test_stack.c $(STACK_SRC)
+test_stack_CFLAGS := $(STACK_INC)
+test_stack_DEPS := $(O)/host/liblwip.a
+test_stack_LIBS := $(O)/host/liblwip.a
+
+FUZZERS += fuzz_stack
+fuzz_stack_SRC := tests/fuzz/fuzz_stack.c $(STACK_SRC)
+fuzz_stack_CFLAGS := $(STACK_INC)
+fuzz_stack_DEPS := $(O)/fuzz/liblwip.a
+fuzz_stack_LIBS := $(O)/fuzz/liblwip.a
