@@ -96,6 +96,16 @@ bool channel_empty(const struct channel *ch)
 	return true;
 }
 
+uint32_t channel_place(const struct channel *ch, enum eve_class cls)
+{
+	return ch->queue[cls].head;
+}
+
+bool channel_passed(const struct channel *ch, enum eve_class cls, uint32_t place)
+{
+	return (int32_t)(ch->queue[cls].tail - place) >= 0;
+}
+
 /* Move the oldest line of a queue. False if there is none or it does not fit. */
 static bool move_line(struct channel_queue *q, struct channel_output *out)
 {

@@ -41,6 +41,11 @@ size_t channel_room(const struct channel *ch, enum eve_class cls);
 
 bool channel_empty(const struct channel *ch);
 
+/* Where the next line of a class will lie, and whether all lines before a place have left. For what
+ * must be remembered only once a line is out. */
+uint32_t channel_place(const struct channel *ch, enum eve_class cls);
+bool channel_passed(const struct channel *ch, enum eve_class cls, uint32_t place);
+
 /* Where the lines go: a ring of `size` bytes (a power of two), free-running indices. */
 struct channel_output {
 	uint8_t *bytes;

@@ -231,6 +231,7 @@ static void pump(struct sentry *s)
 		s->out_prod = out.prod;
 		release(&s->ctl->output.prod, out.prod);
 	}
+	report_lost_out(s);
 }
 
 /* All requests there are. False if it had to stop because the replies have no room. */
@@ -266,7 +267,7 @@ static void sweep(struct sentry *s)
 
 static bool lost_untold(const struct sentry *s)
 {
-	return memcmp(s->ctl->events_lost, s->ctl->events_told, sizeof(s->ctl->events_lost)) != 0;
+	return memcmp(s->ctl->events_lost, s->told, sizeof(s->told)) != 0;
 }
 
 static void timers(struct sentry *s)
@@ -379,6 +380,7 @@ static int start_events(struct sentry *s)
 	if (!memory)
 		return -ENOMEM;
 	account_restart(ctl);
+	memcpy(s->told, ctl->events_told, sizeof(s->told));
 	channel_init(&s->channel, memory, &ctl->events_sent, ctl->events_lost);
 	const struct eve_config config = {
 		.host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit};

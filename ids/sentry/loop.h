@@ -40,6 +40,8 @@ struct sentry {
 	uint64_t now;      /* TSC, at the last look */
 	uint64_t next_sweep, next_lost; /* TSC */
 	uint64_t start_ns;
+	uint64_t told[8];       /* as abi_ctl.events_told, with what is told in lines not out yet */
+	uint32_t told_place;    /* of the last of those lines */
 	uint64_t bad_requests;
 	uint64_t random;
 	char boot[20], host[CONFIG_NAME_MAX];

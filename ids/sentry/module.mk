@@ -42,3 +42,10 @@ NEWLIB_FLAGS_stdio/vsnprintf := -D_svfprintf_r=_svfiprintf_r
 UNIT_TESTS += test_channel test_proc_roots
 test_channel_SRC := tests/unit/test_channel.c ids/eve/channel.c
 test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
+
+UNIT_TESTS += test_sentry_loop
+test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/report.c \
+	ids/eve/channel.c ids/proc/roots.c $(IDS_SRC) $(STACK_SRC)
+test_sentry_loop_CFLAGS = $(STACK_INC)
+test_sentry_loop_DEPS = $(O)/host/liblwip.a
+test_sentry_loop_LIBS = $(O)/host/liblwip.a

@@ -135,14 +135,22 @@ void report_lost(struct sentry *s)
 	struct abi_ctl *ctl = s->ctl;
 	for (unsigned i = 0; i < COUNT(ctl->events_lost); i++) {
 		uint64_t lost = ctl->events_lost[i];
-		if (lost == ctl->events_told[i] ||
+		if (lost == s->told[i] ||
 		    channel_room(&s->channel, EVE_CLASS_HYPERVISOR) < LOST_ROOM)
 			continue;
 		bool restart = i == LOST_RESTART;
 		tell_lost(s, restart ? "any" : channel_class_name((enum eve_class)i),
-			  restart ? "sentry_restart" : "channel_full", lost - ctl->events_told[i]);
-		ctl->events_told[i] = lost;
+			  restart ? "sentry_restart" : "channel_full", lost - s->told[i]);
+		s->told[i] = lost;
+		s->told_place = channel_place(&s->channel, EVE_CLASS_HYPERVISOR);
 	}
+}
+
+void report_lost_out(struct sentry *s)
+{
+	/* Not before the line is out: it could go down with us. */
+	if (channel_passed(&s->channel, EVE_CLASS_HYPERVISOR, s->told_place))
+		memcpy(s->ctl->events_told, s->told, sizeof(s->told));
 }
 
 /* --- stats ------------------------------------------------------------------------------------------ */

@@ -11,5 +11,8 @@ void report_event(struct sentry *s, const struct abi_request *request);
  * one for each class; nothing if the channel has no room for them either. */
 void report_lost(struct sentry *s);
 
+/* Lines have left: remember over a restart which losses are told. */
+void report_lost_out(struct sentry *s);
+
 /* A refused rules blob. */
 void report_rules(struct sentry *s, const char *reason);
