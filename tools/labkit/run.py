@@ -58,6 +58,7 @@ class Run:
         self.ended_at = 0.0
         self.stats_at_end = 0
         self.stop_signal = 0
+        self.last_log = ""
         self.looked = 0.0
         self.troubles = 0
 
@@ -129,8 +130,11 @@ class Run:
         event = self.channel.line(line)
         if event is None:
             self.vigil_log.write(line + b"\n")
-            if not line.startswith(b"{"):
-                self.ui.log(plain(line))
+            text = plain(line)
+            # The firmware's console shows on every serial port, so the loader's lines come twice there.
+            if not line.startswith(b"{") and text.strip() and text != self.last_log and "BdsDxe:" not in text:
+                self.ui.log(text)
+            self.last_log = text
             return
         self.eve_out.write(line + b"\n")
         self.ui.event(event)
