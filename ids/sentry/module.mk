@@ -49,3 +49,13 @@ test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentr
 test_sentry_loop_CFLAGS = $(STACK_INC)
 test_sentry_loop_DEPS = $(O)/host/liblwip.a
 test_sentry_loop_LIBS = $(O)/host/liblwip.a
+
+UNIT_TESTS += test_sentry_elf
+test_sentry_elf_SRC := tests/unit/test_sentry_elf.c
+test_sentry_elf_CFLAGS = -fno-sanitize=all -DSENTRY_ELF='"$(abspath $(O))/sentry.elf"' \
+	-DSENTRY_TEST_ELF='"$(abspath $(O))/sentry-test.elf"'
+test_sentry_elf_DEPS = $(O)/sentry.elf $(O)/sentry-test.elf
+
+UNIT_TESTS += test_sentry_string
+test_sentry_string_SRC := tests/unit/test_sentry_string.c
+test_sentry_string_DEPS := ids/sentry/string.c
