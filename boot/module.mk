@@ -34,13 +34,22 @@ $(O)/efi/vigil.so: $(EFI_OBJ)
 $(O)/vigil.efi: $(O)/efi/vigil.so
 	$(EFI_COPY)
 
-# The OS loader's stand-in for the loader's tests.
+# For the loader's tests: an OS loader's stand-in, a firmware that locks VT-x off, a core that tells.
+BOOT_TEST_FILES := $(O)/tests/next.efi $(O)/tests/lock.efi $(O)/tests/core.elf
+.PHONY: boot-test-files
+boot-test-files: $(BOOT_TEST_FILES) $(O)/vigil.efi
 $(O)/efi/next.so: $(O)/efi/tests/boot/next.o
-$(O)/tests/next.efi: $(O)/efi/next.so
+$(O)/efi/lock.so: $(O)/efi/tests/boot/lock.o $(O)/efi/boot/mem.o
+$(O)/tests/%.efi: $(O)/efi/%.so
 	@mkdir -p $(@D)
 	$(EFI_COPY)
+$(O)/tests/core.elf: $(O)/core/tests/boot/core.o arch/x86/core.lds tools/build/check-elf
+	@mkdir -p $(@D)
+	ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+		--build-id=none -T arch/x86/core.lds -o $@ $<
+	tools/build/check-elf --no-sse $@
 
--include $(EFI_OBJ:.o=.d)
+-include $(EFI_OBJ:.o=.d) $(wildcard $(O)/efi/tests/boot/*.d $(O)/core/tests/boot/*.d)
 
 UNIT_TESTS += test_config test_format test_boot
 test_config_SRC := tests/unit/test_config.c hv/config.c
