@@ -1,9 +1,9 @@
 /* What CPUID tells the guest: an allow-list of what Vigil knows how to virtualize.
  *
  * The answers are worked out once per CPU (they differ between the cores of hybrid parts, and CPUID
- * itself is slow, and an exit of its own when nested), so that an exit is a table look-up; only what
- * depends on the guest's CR4, XCR0 and XSS is filled in at the exit. Leaves and feature bits that the
- * list does not know read as 0, the hypervisor range 0x40000000 to 0x400000ff too, and the
+ * itself is slow, and an exit of its own when nested), so that an exit is a table look-up; only
+ * what depends on the guest's CR4, XCR0 and XSS is filled in at the exit. Leaves and feature bits
+ * that the list does not know read as 0, the hypervisor range 0x40000000 to 0x400000ff too, and the
  * hypervisor-present bit is clear: the guest behaves as on the bare machine, and the paravirtual
  * interfaces of a hypervisor below do not leak into it.
  *
@@ -22,8 +22,8 @@ struct cpuid_regs {
 typedef void cpuid_native(void *ctx, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);
 
 #define CPUID_POLICY_BASIC  0x28 /* basic leaves with a row */
-#define CPUID_POLICY_EXT    9    /* extended leaves 0x80000000 to 0x80000008 */
-#define CPUID_POLICY_VALUES 160  /* answers kept, all leaves and subleaves together */
+#define CPUID_POLICY_EXT    9	 /* extended leaves 0x80000000 to 0x80000008 */
+#define CPUID_POLICY_VALUES 160	 /* answers kept, all leaves and subleaves together */
 
 struct cpuid_row {
 	uint8_t first; /* in value[] */
@@ -41,14 +41,14 @@ struct cpuid_policy {
 	void *ctx;
 };
 
-/* Work out all answers of the CPU it runs on. `hide`: FEATURE_* bits (vmx/control.h) whose secondary
- * control is not on. Call on each CPU before its launch, and again when the guest has written
- * IA32_MISC_ENABLE or IA32_APIC_BASE (CPUID shows some of their bits). -E2BIG: a leaf has more
- * subleaves than there is room for; those beyond read as zero. */
+/* Work out all answers of the CPU it runs on. `hide`: FEATURE_* bits (vmx/control.h) whose
+ * secondary control is not on. Call on each CPU before its launch, and again when the guest has
+ * written IA32_MISC_ENABLE or IA32_APIC_BASE (CPUID shows some of their bits). -E2BIG: a leaf has
+ * more subleaves than there is room for; those beyond read as zero. */
 int cpuid_policy_init(struct cpuid_policy *policy, uint32_t hide, cpuid_native *native, void *ctx);
 
-/* The guest's CPUID of (leaf, subleaf) with its CR4 as it is (real bits, not the shadow). All four are
- * to be written to RAX, RBX, RCX, RDX zero-extended (TRAPS 43). About 40 instructions. */
+/* The guest's CPUID of (leaf, subleaf) with its CR4 as it is (real bits, not the shadow). All four
+ * are to be written to RAX, RBX, RCX, RDX zero-extended (TRAPS 43). About 40 instructions. */
 void cpuid_guest(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
 		 struct cpuid_regs *out);
 

@@ -1,11 +1,11 @@
 /* Address spaces from CR3 writes: which write is a switch, and the CR3-target values that let all
  * other writes pass without an exit.
  *
- * The targets are the current space's own values {kernel root, user root} x {flush, no flush}, so that
- * kernel entry and exit under page-table isolation (PTI) cost nothing and a real switch always exits.
- * After an exit the caller writes the new targets and resumes at the same RIP: the operand that was
- * written is always among them, so the CPU now executes the MOV itself with its exact flush, fault
- * and LAM semantics. Only without targets (nested in KVM) is the write emulated.
+ * The targets are the current space's own values {kernel root, user root} x {flush, no flush}, so
+ * that kernel entry and exit under page-table isolation (PTI) cost nothing and a real switch always
+ * exits. After an exit the caller writes the new targets and resumes at the same RIP: the operand
+ * that was written is always among them, so the CPU now executes the MOV itself with its exact
+ * flush, fault and LAM semantics. Only without targets (nested in KVM) is the write emulated.
  *
  * Pure; exit context on the CPU that owns `struct cr3_cpu`, no blocking, no lock. struct cr3_pti is
  * shared by all CPUs; its races are harmless (a confirmation is asked for once more).
@@ -25,9 +25,10 @@ enum cr3_event {
 
 /* The detector of page-table isolation, one for the guest. Zero-initialized. */
 struct cr3_pti {
-	uint32_t folded;     /* 1: confirmed; user roots are folded into their kernel root */
-	uint32_t candidates; /* writes that looked like kernel/user halves before the confirmation */
-	uint32_t asked;      /* how often the callback was called */
+	uint32_t folded; /* 1: confirmed; user roots are folded into their kernel root */
+	uint32_t
+	    candidates; /* writes that looked like kernel/user halves before the confirmation */
+	uint32_t asked; /* how often the callback was called */
 };
 
 /* Is `user_root` the user half of `kernel_root`? Compares the lower 256 entries of both tables
@@ -35,23 +36,24 @@ struct cr3_pti {
 typedef bool cr3_pair_fn(void *ctx, uint64_t kernel_root, uint64_t user_root);
 
 struct cr3_config {
-	uint32_t targets;   /* CR3-target values of the CPU, 0 to CR3_TARGETS_MAX */
-	uint64_t reserved;  /* operand bits that fault (cr3_reserved) */
+	uint32_t targets;  /* CR3-target values of the CPU, 0 to CR3_TARGETS_MAX */
+	uint64_t reserved; /* operand bits that fault (cr3_reserved) */
 	cr3_pair_fn *pair;
 	void *ctx;
 };
 
 /* One virtual CPU. Zero-initialized. */
 struct cr3_cpu {
-	uint64_t root;    /* the current address space: PTI folded, no PCID, no LAM bits, no bit 63 */
-	uint64_t operand; /* as it was last written, without bit 63 */
+	uint64_t root; /* the current address space: PTI folded, no PCID, no LAM bits, no bit 63 */
+	uint64_t operand;		  /* as it was last written, without bit 63 */
 	uint64_t target[CR3_TARGETS_MAX]; /* for VMCS_CR3_TARGET0.. */
-	uint32_t ntarget; /* for VMCS_CR3_TARGET_COUNT */
-	bool valid;       /* root and operand are known */
+	uint32_t ntarget;		  /* for VMCS_CR3_TARGET_COUNT */
+	bool valid;			  /* root and operand are known */
 };
 
-/* Operand bits that make MOV to CR3 fault: those above MAXPHYADDR, except bit 63 under PCIDE and the
- * LAM bits when `lam` (CPUID.7.1:EAX[26]). Depends on CR4, so it is masked further in cr3_write. */
+/* Operand bits that make MOV to CR3 fault: those above MAXPHYADDR, except bit 63 under PCIDE and
+ * the LAM bits when `lam` (CPUID.7.1:EAX[26]). Depends on CR4, so it is masked further in
+ * cr3_write. */
 uint64_t cr3_reserved(uint32_t phys_bits, bool lam);
 
 /* A MOV to CR3 with `operand` (all 64 bits of the source register) exits. `pcide`: CR4.PCIDE.
