@@ -6,17 +6,17 @@
 #include "hv/abi.h"
 #include "hv/errno.h"
 
-#define PAGE            4096ull
-#define BELOW_4G        0xffffffffull
-#define CORE_PATH       "\\vigil\\core.elf"
-#define SENTRY_PATH     "\\vigil\\sentry.elf"
+#define PAGE	    4096ull
+#define BELOW_4G    0xffffffffull
+#define CORE_PATH   "\\vigil\\core.elf"
+#define SENTRY_PATH "\\vigil\\sentry.elf"
 
 static uint64_t page_up(uint64_t v)
 {
 	return (v + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files ---------------------------------------------------------------------------------- */
 
 static int file_error(const char *path, EFI_STATUS status)
 {
@@ -107,10 +107,10 @@ void block_close(struct block_parts *parts)
 		volume_close(&parts->rules);
 }
 
-/* --- the block --------------------------------------------------------------------------------- */
+/* --- the block ------------------------------------------------------------------------------ */
 
-/* `size` bytes (a multiple of BLOCK_ALIGN) at a multiple of BLOCK_ALIGN: more is allocated, and the ends
- * given back. Below 4 GiB when that can be had. 0: no memory. */
+/* `size` bytes (a multiple of BLOCK_ALIGN) at a multiple of BLOCK_ALIGN: more is allocated, and the
+ * ends given back. Below 4 GiB when that can be had. 0: no memory. */
 static uint64_t allocate(uint64_t size)
 {
 	uint64_t room = size + BLOCK_ALIGN - PAGE, start, end;
@@ -130,8 +130,8 @@ static uint64_t allocate(uint64_t size)
 	return start;
 }
 
-/* Firmware may map reserved memory as not executable (UEFI 2.10, 37.7); the core runs from its own page
- * tables later, but its first call comes through the firmware's. */
+/* Firmware may map reserved memory as not executable (UEFI 2.10, 37.7); the core runs from its own
+ * page tables later, but its first call comes through the firmware's. */
 static void make_executable(uint64_t base, uint64_t size)
 {
 	struct memory_attribute *m;
@@ -179,8 +179,8 @@ int block_build(struct block_parts *parts, const struct vigil_config *cfg, uint3
 	uint64_t sentry_at = info_at + page_up(sizeof(struct boot_info));
 	uint64_t rules_at = sentry_at + parts->sentry_image.size;
 	uint64_t free_at = rules_at + page_up(rules);
-	uint64_t size = (free_at + block_pool_size(cpus, rules) + BLOCK_ALIGN - 1) &
-			~(BLOCK_ALIGN - 1);
+	uint64_t size =
+		(free_at + block_pool_size(cpus, rules) + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1);
 	uint64_t base = allocate(size);
 	struct boot_info *info;
 	int err;

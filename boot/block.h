@@ -29,9 +29,9 @@ struct block_parts {
 	struct volume_file rules; /* handle NULL: none */
 };
 
-/* Find and check the files on the volume `device`: core.elf and sentry.elf are read and inspected, the
- * rules are opened. All that is wrong is said, not only the first. 0 or negative errno; rules that the
- * configuration does not name may be absent (said). Call block_close in any case. */
+/* Find and check the files on the volume `device`: core.elf and sentry.elf are read and inspected,
+ * the rules are opened. All that is wrong is said, not only the first. 0 or negative errno; rules
+ * that the configuration does not name may be absent (said). Call block_close in any case. */
 int block_open(EFI_HANDLE device, const struct vigil_config *cfg, struct block_parts *parts);
 
 /* Allocate the block for `cpus` CPUs, zeroed, and fill it with the parts, relocated. `*info`

@@ -12,7 +12,7 @@
 /* 16550 registers (PC16550D data sheet, table II) */
 enum { UART_DATA = 0, UART_IER = 1, UART_FCR = 2, UART_LCR = 3, UART_MCR = 4, UART_LSR = 5 };
 enum { UART_SCRATCH = 7 };
-#define LCR_8N1      0x03
+#define LCR_8N1	     0x03
 #define LCR_DLAB     0x80
 #define FCR_ON_CLEAR 0x07
 #define MCR_DTR_RTS  0x03

@@ -1,7 +1,7 @@
 /* What the loader says: lines `vigil: ...` on the firmware's console, and on the alert serial port.
  *
- * Before the configuration is read the port is not known: what was said until then is kept (2 KiB) and
- * written when console_serial names it.
+ * Before the configuration is read the port is not known: what was said until then is kept (2 KiB)
+ * and written when console_serial names it.
  */
 #pragma once
 

@@ -26,7 +26,7 @@ const char *efi_status_name(EFI_STATUS status);
 /* All handles with a protocol, in pool memory; NULL and 0 when there is none. */
 EFI_HANDLE *efi_handles(EFI_GUID *protocol, UINTN *count);
 
-/* --- PI 1.8, volume 2, 13.4: EFI_MP_SERVICES_PROTOCOL -------------------------------------------- */
+/* --- PI 1.8, volume 2, 13.4: EFI_MP_SERVICES_PROTOCOL ----------------------------------------- */
 
 #define MP_CPU_IS_BSP  1u /* StatusFlag */
 #define MP_CPU_ENABLED 2u
@@ -46,29 +46,31 @@ struct mp_services {
 	EFI_STATUS(EFIAPI *get_cpu)(struct mp_services *self, UINTN number, struct mp_cpu *cpu);
 	void *startup_all_aps;
 	/* `event` NULL: blocking. `timeout_us` 0: none. */
-	EFI_STATUS(EFIAPI *startup_this_ap)(struct mp_services *self, mp_procedure procedure,
-					    UINTN number, EFI_EVENT event, UINTN timeout_us,
-					    void *arg, BOOLEAN *finished);
+	EFI_STATUS(EFIAPI *startup_this_ap)
+	(struct mp_services *self, mp_procedure procedure, UINTN number, EFI_EVENT event,
+	 UINTN timeout_us, void *arg, BOOLEAN *finished);
 	void *switch_bsp;
-	EFI_STATUS(EFIAPI *enable_ap)(struct mp_services *self, UINTN number, BOOLEAN enable,
-				      UINT32 *health);
+	EFI_STATUS(EFIAPI *enable_ap)
+	(struct mp_services *self, UINTN number, BOOLEAN enable, UINT32 *health);
 	EFI_STATUS(EFIAPI *who_am_i)(struct mp_services *self, UINTN *number);
 };
 
-/* --- UEFI 2.10, 37.5: EFI_RNG_PROTOCOL ------------------------------------------------------------ */
+/* --- UEFI 2.10, 37.5: EFI_RNG_PROTOCOL ---------------------------------------------------------
+ */
 
 struct rng {
 	void *get_info;
 	EFI_STATUS(EFIAPI *get)(struct rng *self, EFI_GUID *algorithm, UINTN size, void *out);
 };
 
-/* --- UEFI 2.10, 37.7: EFI_MEMORY_ATTRIBUTE_PROTOCOL ----------------------------------------------- */
+/* --- UEFI 2.10, 37.7: EFI_MEMORY_ATTRIBUTE_PROTOCOL --------------------------------------------
+ */
 
 #define MEMORY_ATTRIBUTE_XP 0x4000u
 
 struct memory_attribute {
 	void *get;
 	void *set;
-	EFI_STATUS(EFIAPI *clear)(struct memory_attribute *self, EFI_PHYSICAL_ADDRESS base,
-				  UINT64 size, UINT64 attributes);
+	EFI_STATUS(EFIAPI *clear)
+	(struct memory_attribute *self, EFI_PHYSICAL_ADDRESS base, UINT64 size, UINT64 attributes);
 };

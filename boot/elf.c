@@ -7,25 +7,25 @@
 
 #define PAGE 4096u
 
-#define ET_DYN     3
+#define ET_DYN	   3
 #define EM_X86_64  62
-#define PT_LOAD    1
+#define PT_LOAD	   1
 #define PT_DYNAMIC 2
 #define PT_INTERP  3
-#define PT_TLS     7
-#define PF_X       1u
-#define PF_W       2u
+#define PT_TLS	   7
+#define PF_X	   1u
+#define PF_W	   2u
 
-#define DT_NULL     0
+#define DT_NULL	    0
 #define DT_NEEDED   1
 #define DT_PLTRELSZ 2
-#define DT_RELA     7
+#define DT_RELA	    7
 #define DT_RELASZ   8
 #define DT_RELAENT  9
-#define DT_INIT     12
-#define DT_REL      17
+#define DT_INIT	    12
+#define DT_REL	    17
 #define DT_TEXTREL  22
-#define DT_RELR     36
+#define DT_RELR	    36
 
 #define R_X86_64_RELATIVE 8
 
@@ -215,8 +215,8 @@ static int check_dynamic(const struct elf_file *f, struct elf_image *image, cons
 	return 0;
 }
 
-/* All relocations, read from the file (relocating may change the copy in memory). With `memory` NULL
- * they are only checked. */
+/* All relocations, read from the file (relocating may change the copy in memory). With `memory`
+ * NULL they are only checked. */
 static int relocate(const struct elf_file *f, const struct elf_image *image, uint8_t *memory,
 		    uint64_t base, const char **why)
 {

@@ -17,7 +17,7 @@ enum {
 };
 #define MEM_ATTR_CACHED 0xeu /* EFI_MEMORY_WC | WT | WB */
 
-/* --- memory map -------------------------------------------------------------------------------- */
+/* --- memory map ----------------------------------------------------------------------------- */
 
 static int region_kind(const struct fact_memory *m)
 {
@@ -72,15 +72,15 @@ int facts_regions(struct fact_memory *map, size_t n, struct boot_region *out, ui
 		} else {
 			if (count == max)
 				return -ENOSPC;
-			out[count++] = (struct boot_region){m.base, stop - m.base, (uint32_t)kind,
-							    m.type};
+			out[count++] =
+				(struct boot_region){m.base, stop - m.base, (uint32_t)kind, m.type};
 		}
 		end = stop;
 	}
 	return (int)count;
 }
 
-/* --- ACPI tables ------------------------------------------------------------------------------- */
+/* --- ACPI tables ---------------------------------------------------------------------------- */
 
 #define ACPI_HEADER 36 /* ACPI 6.5, 5.2.6 */
 
@@ -152,7 +152,7 @@ int facts_madt_cpus(const void *table, size_t len)
 	return n;
 }
 
-/* --- time -------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------- */
 
 static bool leap(unsigned year)
 {
@@ -213,7 +213,7 @@ uint64_t facts_tsc_khz(const uint64_t *ticks, size_t n, uint64_t us, uint64_t an
 	return apart <= khz / 100 ? announced_khz : khz;
 }
 
-/* --- PCI --------------------------------------------------------------------------------------- */
+/* --- PCI ------------------------------------------------------------------------------------ */
 
 int facts_bar(const uint32_t was[2], const uint32_t probe[2], struct boot_nic *nic, unsigned index)
 {
@@ -239,7 +239,7 @@ int facts_bar(const uint32_t was[2], const uint32_t probe[2], struct boot_nic *n
 	return wide ? 2 : 1;
 }
 
-/* --- VT-x -------------------------------------------------------------------------------------- */
+/* --- VT-x ----------------------------------------------------------------------------------- */
 
 const char *facts_no_vmx(const char *vendor, uint32_t ecx, uint64_t feature_control)
 {
@@ -252,7 +252,7 @@ const char *facts_no_vmx(const char *vendor, uint32_t ecx, uint64_t feature_cont
 		return "the CPU has no VT-x (CPUID.1:ECX.VMX is 0), or the firmware hides it";
 	}
 	if ((feature_control & 5) == 1)
-		return "the firmware has locked VT-x off (IA32_FEATURE_CONTROL: locked, VMXON outside "
-		       "SMX not allowed): switch \"Intel Virtualization Technology\" on in its setup";
+		return "the firmware has locked VT-x off (IA32_FEATURE_CONTROL: VMXON outside SMX "
+		       "not allowed): switch \"Intel Virtualization Technology\" on in its setup";
 	return NULL;
 }

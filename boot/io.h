@@ -1,4 +1,5 @@
-/* The instructions the loader needs beside C. BSP or any CPU; CPUID and MSR numbers as in the SDM. */
+/* The instructions the loader needs beside C. BSP or any CPU; CPUID and MSR numbers as in the SDM.
+ */
 #pragma once
 
 #include <stdint.h>

@@ -8,7 +8,7 @@
 /* Generous: an emulated CPU may need seconds to build its tables. */
 #define AP_TIMEOUT_US 30000000
 
-/* --- one CPU ----------------------------------------------------------------------------------- */
+/* --- one CPU -------------------------------------------------------------------------------- */
 
 struct ap_call {
 	int (*fn)(uint32_t index);
@@ -42,7 +42,7 @@ static int run_on(const struct launch_cpus *cpus, uint32_t index, int (*fn)(uint
 	return __atomic_load_n(&call.result, __ATOMIC_ACQUIRE);
 }
 
-/* --- finding them ------------------------------------------------------------------------------ */
+/* --- finding them --------------------------------------------------------------------------- */
 
 static uint32_t own_apic_id(void)
 {
@@ -52,7 +52,8 @@ static uint32_t own_apic_id(void)
 	return cpuid(1, 0).ebx >> 24;
 }
 
-/* A CPU the firmware has disabled could still be started by the OS: enable it, so that it is ours. */
+/* A CPU the firmware has disabled could still be started by the OS: enable it, so that it is ours.
+ */
 static int make_usable(struct mp_services *mp, UINTN number, struct mp_cpu *cpu)
 {
 	if (cpu->status & MP_CPU_ENABLED && cpu->status & MP_CPU_HEALTHY)
@@ -109,7 +110,8 @@ int launch_find_cpus(struct launch_cpus *cpus, unsigned acpi_cpus)
 		return -E2BIG;
 	}
 	if (acpi_cpus > all) {
-		say("ACPI lists %u CPUs, but the firmware can start only %lu%s: the others would run "
+		say("ACPI lists %u CPUs, but the firmware can start only %lu%s: the others would "
+		    "run "
 		    "outside of Vigil",
 		    acpi_cpus, all, cpus->mp ? "" : " (it has no MP services)");
 		return -ENOTSUP;
@@ -119,7 +121,7 @@ int launch_find_cpus(struct launch_cpus *cpus, unsigned acpi_cpus)
 	return err;
 }
 
-/* --- all of them ------------------------------------------------------------------------------- */
+/* --- all of them ---------------------------------------------------------------------------- */
 
 static void say_failure(const char *what, uint32_t index, const struct boot_info *info, int err)
 {

@@ -11,18 +11,19 @@ struct launch_cpus {
 	struct mp_services *mp; /* NULL: one CPU */
 	uint32_t count;
 	struct boot_cpu cpu[BOOT_MAX_CPUS]; /* [0] is the BSP */
-	UINTN number[BOOT_MAX_CPUS];        /* the firmware's number of each */
+	UINTN number[BOOT_MAX_CPUS];	    /* the firmware's number of each */
 };
 
-/* Find all CPUs. `acpi_cpus` is how many the ACPI tables know (0: unknown): if the firmware could not
- * start them all, some would run the OS outside of Vigil, which is refused. 0 or -errno, said. */
+/* Find all CPUs. `acpi_cpus` is how many the ACPI tables know (0: unknown): if the firmware could
+ * not start them all, some would run the OS outside of Vigil, which is refused. 0 or -errno, said.
+ */
 int launch_find_cpus(struct launch_cpus *cpus, unsigned acpi_cpus);
 
 /* check_cpu on every AP. 0 or -errno, said. */
 int launch_check(const struct launch_cpus *cpus, const struct boot_info *info);
 
-/* launch_cpu on every AP, then here. Returns 0 with all CPUs in VMX non-root operation, this one too;
- * or -errno, said, with none. */
+/* launch_cpu on every AP, then here. Returns 0 with all CPUs in VMX non-root operation, this one
+ * too; or -errno, said, with none. */
 int launch_all(const struct launch_cpus *cpus, const struct boot_info *info);
 
 /* stop_cpu on every CPU: undoes launch_all, before seal. */

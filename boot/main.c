@@ -1,7 +1,8 @@
 /* vigil.efi: starts Vigil under the firmware, then the OS loader under Vigil.
  *
  * The order of things, and what happens when one fails, is in efi_main and start_vigil. Nothing has
- * changed on the machine before launch_all; all that was taken is given back when Vigil does not start.
+ * changed on the machine before launch_all; all that was taken is given back when Vigil does not
+ * start.
  */
 #include "boot/block.h"
 #include "boot/console.h"
@@ -24,10 +25,10 @@ static struct launch_cpus cpus;
 static struct nic_found nic;
 static struct boot_info *info; /* in the block; NULL: no block */
 
-/* --- configuration ----------------------------------------------------------------------------- */
+/* --- configuration -------------------------------------------------------------------------- */
 
-/* 0: go on with what `config` says. Negative: the file can't be relied on; config.require says whether
- * the OS may be booted without Vigil. */
+/* 0: go on with what `config` says. Negative: the file can't be relied on; config.require says
+ * whether the OS may be booted without Vigil. */
 static int read_config(void)
 {
 	struct config_error why;
@@ -65,7 +66,7 @@ static int read_config(void)
 	return 0;
 }
 
-/* --- start ------------------------------------------------------------------------------------- */
+/* --- start ---------------------------------------------------------------------------------- */
 
 static void describe(void)
 {

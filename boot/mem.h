@@ -1,4 +1,5 @@
-/* The memory functions a freestanding compiler may call, for vigil.efi; the C library's on the host. */
+/* The memory functions a freestanding compiler may call, for vigil.efi; the C library's on the
+ * host. */
 #pragma once
 
 #ifdef VIGIL_HOST

@@ -8,7 +8,7 @@
 
 #define NODES_MAX 64 /* nodes of a device path; real ones have under 10 */
 
-/* --- device paths ------------------------------------------------------------------------------ */
+/* --- device paths --------------------------------------------------------------------------- */
 
 static size_t node_length(const EFI_DEVICE_PATH *node)
 {
@@ -42,8 +42,8 @@ static EFI_DEVICE_PATH *file_device_path(EFI_HANDLE device, const char *file)
 {
 	EFI_DEVICE_PATH *head;
 	EFI_DEVICE_PATH node = {MEDIA_DEVICE_PATH, MEDIA_FILEPATH_DP, {0}};
-	EFI_DEVICE_PATH end = {END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE,
-			       {sizeof(EFI_DEVICE_PATH), 0}};
+	EFI_DEVICE_PATH end = {
+		END_DEVICE_PATH_TYPE, END_ENTIRE_DEVICE_PATH_SUBTYPE, {sizeof(EFI_DEVICE_PATH), 0}};
 	size_t head_len, chars = 0, len;
 	uint8_t *out, *at;
 
@@ -53,9 +53,8 @@ static EFI_DEVICE_PATH *file_device_path(EFI_HANDLE device, const char *file)
 	while (file[chars])
 		chars++;
 	len = sizeof(node) + (chars + 1) * sizeof(CHAR16);
-	if (!head_len || EFI_ERROR(efi_boot->AllocatePool(EfiLoaderData,
-							  head_len + len + sizeof(end),
-							  (void **)&out)))
+	if (!head_len || EFI_ERROR(efi_boot->AllocatePool(
+				 EfiLoaderData, head_len + len + sizeof(end), (void **)&out)))
 		return NULL;
 	node.Length[0] = (uint8_t)len;
 	node.Length[1] = (uint8_t)(len >> 8);
@@ -84,7 +83,7 @@ static bool is_self(const EFI_LOADED_IMAGE *self, EFI_HANDLE device, const char 
 			  (node_length(node) - sizeof(*node)) / sizeof(CHAR16), file);
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* --- loading -------------------------------------------------------------------------------- */
 
 static EFI_STATUS set_args(EFI_HANDLE image, const char *args)
 {

@@ -6,15 +6,15 @@
 #include "hv/errno.h"
 
 /* PCI Local Bus 3.0, 6.1 and 6.2 */
-#define PCI_ID          0x00
-#define PCI_COMMAND     0x04
-#define PCI_CLASS       0x08 /* revision and class code */
-#define PCI_HEADER      0x0c
-#define PCI_BAR0        0x10
-#define COMMAND_IO      0x0001u
-#define COMMAND_MEMORY  0x0002u
-#define COMMAND_MASTER  0x0004u
-#define CLASS_ETHERNET  0x0200u
+#define PCI_ID	       0x00
+#define PCI_COMMAND    0x04
+#define PCI_CLASS      0x08 /* revision and class code */
+#define PCI_HEADER     0x0c
+#define PCI_BAR0       0x10
+#define COMMAND_IO     0x0001u
+#define COMMAND_MEMORY 0x0002u
+#define COMMAND_MASTER 0x0004u
+#define CLASS_ETHERNET 0x0200u
 
 /* The e1000 family's register that masks all interrupts (82540EM manual, 13.4.21 IMC). */
 #define E1000_IMC 0xd8
@@ -136,8 +136,7 @@ static void probe_bars(EFI_PCI_IO *pci, struct boot_nic *nic)
 	uint32_t was[7] = {0}, probe[7] = {0};
 	uint32_t command = config_read(pci, PCI_COMMAND) & 0xffff; /* status: write 1 to clear */
 
-	config_write(pci, PCI_COMMAND,
-		     command & ~(COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER));
+	config_write(pci, PCI_COMMAND, command & ~(COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER));
 	for (unsigned i = 0; i < 6; i++) {
 		uint32_t at = PCI_BAR0 + 4 * i;
 
@@ -148,8 +147,7 @@ static void probe_bars(EFI_PCI_IO *pci, struct boot_nic *nic)
 	}
 	for (unsigned i = 0; i < 6;)
 		i += (unsigned)facts_bar(was + i, probe + i, nic, i);
-	config_write(pci, PCI_COMMAND,
-		     (command & ~COMMAND_MASTER) | COMMAND_IO | COMMAND_MEMORY);
+	config_write(pci, PCI_COMMAND, (command & ~COMMAND_MASTER) | COMMAND_IO | COMMAND_MEMORY);
 }
 
 int nic_take(struct nic_found *found, struct boot_nic *nic)

@@ -17,14 +17,15 @@ struct nic_found {
 };
 
 /* Find the card that the configuration asks for; nothing is changed. 0 when there is one, none is
- * wanted, or `auto` finds none (said); -ENODEV when the card named is not there or not one that Vigil
- * drives (said). */
+ * wanted, or `auto` finds none (said); -ENODEV when the card named is not there or not one that
+ * Vigil drives (said). */
 int nic_find(const struct vigil_config *cfg, struct nic_found *found);
 
 /* Take it, if there is one: the firmware's drivers are disconnected, its interrupts masked, bus
- * mastering off, memory and I/O decoding on; `nic` describes it (present 0: none). 0 or negative errno
- * (said): none is taken then. */
+ * mastering off, memory and I/O decoding on; `nic` describes it (present 0: none). 0 or negative
+ * errno (said): none is taken then. */
 int nic_take(struct nic_found *found, struct boot_nic *nic);
 
-/* Give it back to the firmware's drivers: Vigil did not start. Nothing happens when none was taken. */
+/* Give it back to the firmware's drivers: Vigil did not start. Nothing happens when none was taken.
+ */
 void nic_give_back(struct nic_found *found);

@@ -13,10 +13,11 @@ struct next_path {
 	bool with_args; /* give it next_args as its command line */
 };
 
-/* The `i`-th path to try, false past the end. A configured `next` is the only one. Of the known paths
- * only the kernel gets next_args: shim takes a command line for a loader's name. */
+/* The `i`-th path to try, false past the end. A configured `next` is the only one. Of the known
+ * paths only the kernel gets next_args: shim takes a command line for a loader's name. */
 bool paths_next(const struct vigil_config *cfg, unsigned i, struct next_path *out);
 
 /* Whether two paths name one file on a FAT volume: letters' case, repeated and missing first
- * separators count nothing. `a` is UTF-16 of at most `a_len` characters, or shorter with a final 0. */
+ * separators count nothing. `a` is UTF-16 of at most `a_len` characters, or shorter with a final 0.
+ */
 bool paths_same(const unsigned short *a, size_t a_len, const char *b);

@@ -8,9 +8,9 @@
 #include "hv/errno.h"
 
 #define IA32_FEATURE_CONTROL 0x3a
-#define TABLE_MAX            (1u << 20) /* bytes of an ACPI table that is believed */
-#define MEASUREMENTS         3
-#define MEASURE_US           4000
+#define TABLE_MAX	     (1u << 20) /* bytes of an ACPI table that is believed */
+#define MEASUREMENTS	     3
+#define MEASURE_US	     4000
 
 const char *platform_no_vmx(void)
 {
@@ -22,7 +22,7 @@ const char *platform_no_vmx(void)
 	return facts_no_vmx((const char *)vendor, one.ecx, vmx ? rdmsr(IA32_FEATURE_CONTROL) : 0);
 }
 
-/* --- ACPI -------------------------------------------------------------------------------------- */
+/* --- ACPI ----------------------------------------------------------------------------------- */
 
 struct acpi_rsdp { /* ACPI 6.5, 5.2.5.3 */
 	char signature[8];
@@ -98,7 +98,7 @@ unsigned platform_acpi_cpus(const struct boot_info *info)
 	return n > 0 ? (unsigned)n : 0;
 }
 
-/* --- time and chance --------------------------------------------------------------------------- */
+/* --- time and chance ------------------------------------------------------------------------ */
 
 static void read_clock(struct boot_info *info)
 {
@@ -170,9 +170,10 @@ static void seed(struct boot_info *info)
 
 		if (!rdrand(&r))
 			r = 0;
-		/* Multiplication by an odd constant (2^64 / golden ratio) spreads the TSC's low bits. */
-		info->random[i] = firmware[i] ^ r ^ (t * 0x9e3779b97f4a7c15u) ^
-				  (info->wall_ns << i);
+		/* Multiplication by an odd constant (2^64 / golden ratio) spreads the TSC's low
+		 * bits. */
+		info->random[i] =
+			firmware[i] ^ r ^ (t * 0x9e3779b97f4a7c15u) ^ (info->wall_ns << i);
 	}
 }
 
@@ -185,7 +186,7 @@ void platform_facts(struct boot_info *info)
 	seed(info);
 }
 
-/* --- memory map -------------------------------------------------------------------------------- */
+/* --- memory map ----------------------------------------------------------------------------- */
 
 static void *get_map(UINTN *size, UINTN *step)
 {
@@ -239,8 +240,8 @@ int platform_memory(struct boot_info *info)
 	efi_boot->FreePool(facts);
 	efi_boot->FreePool(map);
 	if (count < 0) {
-		say("the memory map can't be used: %s", count == -ENOSPC ? "too many regions"
-									 : "an entry overflows");
+		say("the memory map can't be used: %s",
+		    count == -ENOSPC ? "too many regions" : "an entry overflows");
 		return count;
 	}
 	info->nregion = (uint32_t)count;

@@ -7,8 +7,8 @@
 #include "boot/efi.h"
 #include "hv/bootinfo.h"
 
-/* NULL when this CPU has VT-x and it is not locked off, otherwise why not. The core checks all finer
- * requirements, on every CPU. */
+/* NULL when this CPU has VT-x and it is not locked off, otherwise why not. The core checks all
+ * finer requirements, on every CPU. */
 const char *platform_no_vmx(void);
 
 /* ACPI (RSDP, ECAM windows), time, TSC rate and random seed. Cannot fail: what is missing is 0. */

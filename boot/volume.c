@@ -73,7 +73,8 @@ void volume_close(struct volume_file *file)
 	file->handle = NULL;
 }
 
-EFI_STATUS volume_load(EFI_HANDLE device, const char *path, uint64_t max, void **bytes, uint64_t *size)
+EFI_STATUS volume_load(EFI_HANDLE device, const char *path, uint64_t max, void **bytes,
+		       uint64_t *size)
 {
 	struct volume_file file;
 	EFI_STATUS status = volume_open(device, path, &file);

@@ -22,10 +22,10 @@ struct key {
 	const char *(*parse)(struct vigil_config *cfg, const struct key *key, struct span value);
 	size_t offset, size;
 	const struct choice *choices; /* for parse_choice, ended by a NULL word */
-	const char *expected;         /* what to say when no choice fits */
+	const char *expected;	      /* what to say when no choice fits */
 };
 
-/* --- text -------------------------------------------------------------------------------------- */
+/* --- text ----------------------------------------------------------------------------------- */
 
 static void append(struct config_error *err, size_t *len, const char *text, size_t n)
 {
@@ -164,7 +164,7 @@ static uint32_t netmask(unsigned prefix)
 	return prefix ? ~0u << (32 - prefix) : 0;
 }
 
-/* --- kinds of values --------------------------------------------------------------------------- */
+/* --- kinds of values ------------------------------------------------------------------------ */
 
 static void store(struct vigil_config *cfg, const struct key *key, uint32_t value)
 {
@@ -256,7 +256,8 @@ static const char *parse_gateway(struct vigil_config *cfg, const struct key *key
 	return NULL;
 }
 
-static const char *parse_home_net(struct vigil_config *cfg, const struct key *key, struct span value)
+static const char *parse_home_net(struct vigil_config *cfg, const struct key *key,
+				  struct span value)
 {
 	struct config_net nets[CONFIG_NETS_MAX] = {0};
 	uint32_t n = 0;
@@ -349,7 +350,7 @@ static const char *parse_name(struct vigil_config *cfg, const struct key *key, s
 	return store_text(cfg, key, value);
 }
 
-/* --- keys -------------------------------------------------------------------------------------- */
+/* --- keys ----------------------------------------------------------------------------------- */
 
 static const struct choice yes_no[] = {{"yes", 1}, {"no", 0}, {0}};
 static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
@@ -357,10 +358,11 @@ static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
 					   {"info", LOG_LEVEL_INFO},
 					   {"debug", LOG_LEVEL_DEBUG},
 					   {0}};
-static const struct choice net_fails[] = {{"open", NET_FAIL_OPEN}, {"closed", NET_FAIL_CLOSED}, {0}};
+static const struct choice net_fails[] = {
+	{"open", NET_FAIL_OPEN}, {"closed", NET_FAIL_CLOSED}, {0}};
 static const struct choice trackings[] = {{"off", TRACKING_OFF}, {"exact", TRACKING_EXACT}, {0}};
 /* The PC's customary ports. */
-static const struct choice serials[] = {{"none", 0},	  {"com1", 0x3f8}, {"com2", 0x2f8},
+static const struct choice serials[] = {{"none", 0},	 {"com1", 0x3f8}, {"com2", 0x2f8},
 					{"com3", 0x3e8}, {"com4", 0x2e8}, {0}};
 static const struct choice nics[] = {{"none", NIC_NONE}, {"auto", NIC_AUTO}, {0}};
 static const struct choice addresses[] = {{"none", ADDRESS_NONE}, {"dhcp", ADDRESS_DHCP}, {0}};
@@ -398,7 +400,7 @@ static const struct key *find_key(struct span name)
 	return NULL;
 }
 
-/* --- lines ------------------------------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------------------------- */
 
 /* NULL, or what is wrong with the characters: text only, so that a wrong file is told at once. */
 static const char *bad_character(struct span line)

@@ -1,7 +1,7 @@
-/* A core for the loader's tests: checks what the loader hands over, tells on COM1 in which order it is
- * called on which CPU, virtualizes nothing. The configuration's `name` tells it what to refuse:
- * "fail-init-0", or "fail-check-N", "fail-launch-N" for CPU N. It serves as sentry.elf as well, where only
- * its relocation is looked at. */
+/* A core for the loader's tests: checks what the loader hands over, tells on COM1 in which order it
+ * is called on which CPU, virtualizes nothing. The configuration's `name` tells it what to refuse:
+ * "fail-init-0", or "fail-check-N", "fail-launch-N" for CPU N. It serves as sentry.elf as well,
+ * where only its relocation is looked at. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "hv/bootinfo.h"
 #include "hv/errno.h"
 
-#define COM1 0x3f8
+#define COM1	     0x3f8
 #define YEAR_2020_NS 1577836800000000000ull
 
 int core_entry(struct boot_info *info);
@@ -18,7 +18,7 @@ int core_entry(struct boot_info *info);
 static struct boot_info *boot;
 static unsigned calls;
 
-/* --- telling ----------------------------------------------------------------------------------- */
+/* --- telling -------------------------------------------------------------------------------- */
 
 static void put(const char *text)
 {
@@ -54,7 +54,7 @@ static void tell(const char *what, uint64_t n)
 	put("\r\n");
 }
 
-/* --- what the configuration wants refused ------------------------------------------------------- */
+/* --- what the configuration wants refused ---------------------------------------------------- */
 
 static bool wants(const char *what, uint32_t index)
 {
@@ -74,7 +74,7 @@ static int refuse(const char *why)
 	return -ENOTSUP;
 }
 
-/* --- what was handed over ----------------------------------------------------------------------- */
+/* --- what was handed over -------------------------------------------------------------------- */
 
 /* Needs a relocation, the same in core and sentry. */
 static const void *const here[] = {&here, &boot};
@@ -94,8 +94,8 @@ static bool layout_good(void)
 	uint64_t end = b->block_base + b->block_size;
 
 	return b->block_base % (2u << 20) == 0 && b->block_size % (2u << 20) == 0 &&
-	       b->core_base == b->block_base && b->core_size % 4096 == 0 &&
-	       b->core_text_size && b->core_text_size + b->core_rodata_size <= b->core_size &&
+	       b->core_base == b->block_base && b->core_size % 4096 == 0 && b->core_text_size &&
+	       b->core_text_size + b->core_rodata_size <= b->core_size &&
 	       (uint64_t)b >= b->core_base + b->core_size && (uint64_t)b % 4096 == 0 &&
 	       b->sentry_base >= (uint64_t)(b + 1) && b->sentry_base % 4096 == 0 &&
 	       b->sentry_size == b->core_size && b->sentry_text_size == b->core_text_size &&
@@ -167,7 +167,7 @@ static const char *problem(void)
 	return NULL;
 }
 
-/* --- the interface ------------------------------------------------------------------------------ */
+/* --- the interface --------------------------------------------------------------------------- */
 
 static int check_cpu(uint32_t index)
 {

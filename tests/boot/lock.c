@@ -1,5 +1,5 @@
-/* A firmware that has locked VT-x off, for the loader's tests: sets IA32_FEATURE_CONTROL so (SDM vol. 3C,
- * 24.7), then starts \vigil.efi of its own volume. */
+/* A firmware that has locked VT-x off, for the loader's tests: sets IA32_FEATURE_CONTROL so (SDM
+ * vol. 3C, 24.7), then starts \vigil.efi of its own volume. */
 #include "boot/efi.h"
 
 #define IA32_FEATURE_CONTROL 0x3a
@@ -30,7 +30,8 @@ static size_t length(const UINT8 *path)
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
 	EFI_BOOT_SERVICES *bs = table->BootServices;
-	EFI_GUID image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID, path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
+	EFI_GUID image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID,
+		 path_guid = EFI_DEVICE_PATH_PROTOCOL_GUID;
 	EFI_LOADED_IMAGE *self;
 	UINT8 *volume, path[512];
 	EFI_HANDLE next;

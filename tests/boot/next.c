@@ -1,5 +1,5 @@
-/* The OS loader's stand-in for the loader's tests: says that it runs and with what command line, then
- * switches the machine off (or returns, when its command line is "return"). */
+/* The OS loader's stand-in for the loader's tests: says that it runs and with what command line,
+ * then switches the machine off (or returns, when its command line is "return"). */
 #include "boot/efi.h"
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);

@@ -12,7 +12,7 @@
 #include "boot/paths.h"
 #include "hv/errno.h"
 
-/* --- ELF --------------------------------------------------------------------------------------- */
+/* --- ELF ------------------------------------------------------------------------------------ */
 
 #define BASE 0x40000000ull
 
@@ -37,7 +37,8 @@ enum { TEXT, RODATA, DATA, DYNAMIC, SEGMENTS };
 struct test_file {
 	struct elf_test_header header;
 	struct elf_test_segment segment[SEGMENTS];
-	uint8_t pad[0x1000 - sizeof(struct elf_test_header) - SEGMENTS * sizeof(struct elf_test_segment)];
+	uint8_t pad[0x1000 - sizeof(struct elf_test_header) -
+		    SEGMENTS * sizeof(struct elf_test_segment)];
 	uint8_t text[0x2000];
 	struct {
 		uint8_t constants[0x400];
@@ -56,8 +57,14 @@ static void make_core(struct test_file *f)
 	memset(f, 0, sizeof(*f));
 	f->header = (struct elf_test_header){
 		.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
-		.type = 3, .machine = 62, .version = 1, .entry = 0x10,
-		.phoff = sizeof(f->header), .ehsize = 64, .phentsize = 56, .phnum = SEGMENTS,
+		.type = 3,
+		.machine = 62,
+		.version = 1,
+		.entry = 0x10,
+		.phoff = sizeof(f->header),
+		.ehsize = 64,
+		.phentsize = 56,
+		.phnum = SEGMENTS,
 	};
 	f->segment[TEXT] = (struct elf_test_segment){1, 5, 0x1000, 0, 0, 0x1234, 0x1234, 0x1000};
 	f->segment[RODATA] =
@@ -153,8 +160,11 @@ struct damage {
 	size_t size;
 	const char *why; /* part of the reason */
 };
-#define DAMAGE(member, value, why)                                             \
-	{#member, offsetof(struct test_file, member), value, sizeof(((struct test_file *)0)->member), why}
+#define DAMAGE(member, value, why)                                                                 \
+	{                                                                                          \
+#member, offsetof(struct test_file, member), value,                                \
+			sizeof(((struct test_file *)0)->member), why                               \
+	}
 
 static const struct damage damages[] = {
 	DAMAGE(header.ident[0], 0, "not a 64-bit ELF"),
@@ -239,8 +249,8 @@ static void test_elf_cut(void **state)
 	}
 }
 
-/* Every single byte of headers, dynamic section and relocations altered, in two ways: no access outside
- * of file and image (ASan), whatever the verdict. */
+/* Every single byte of headers, dynamic section and relocations altered, in two ways: no access
+ * outside of file and image (ASan), whatever the verdict. */
 static void test_elf_altered(void **state)
 {
 	static const uint8_t flips[] = {0xff, 0x80, 0x01, 0x10};
@@ -278,7 +288,7 @@ static void test_elf_changed_between(void **state)
 	free(m);
 }
 
-/* --- memory map -------------------------------------------------------------------------------- */
+/* --- memory map ----------------------------------------------------------------------------- */
 
 #define WB 0xf /* UC | WC | WT | WB */
 
@@ -336,7 +346,7 @@ static void test_regions_overlap(void **state)
 	assert_int_equal(facts_regions(map, 4, out, 4), -EINVAL);
 }
 
-/* --- ACPI -------------------------------------------------------------------------------------- */
+/* --- ACPI ----------------------------------------------------------------------------------- */
 
 static void finish_table(uint8_t *table, const char *signature, uint32_t len)
 {
@@ -404,7 +414,7 @@ static void test_madt(void **state)
 	assert_int_equal(facts_madt_cpus(t, sizeof(t)), -EINVAL);
 }
 
-/* --- time -------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------- */
 
 static void test_wall(void **state)
 {
@@ -457,7 +467,7 @@ static void test_tsc(void **state)
 	assert_int_equal(facts_tsc_announced(0, 216, 24000000, 0), 0);
 }
 
-/* --- PCI, VT-x --------------------------------------------------------------------------------- */
+/* --- PCI, VT-x ------------------------------------------------------------------------------ */
 
 static void test_bars(void **state)
 {
@@ -465,7 +475,8 @@ static void test_bars(void **state)
 	static const uint32_t mem_was[2] = {0x80000000, 0xc001}, mem_probe[2] = {0xfffe0000, 0};
 	static const uint32_t io_was[2] = {0xc001, 0}, io_probe[2] = {0xffffffe1, 0};
 	static const uint32_t io16_probe[2] = {0x0000ffe1, 0};
-	static const uint32_t wide_was[2] = {0x0000000c, 0x4}, wide_probe[2] = {0x0000000c, 0xfffffff0};
+	static const uint32_t wide_was[2] = {0x0000000c, 0x4},
+			      wide_probe[2] = {0x0000000c, 0xfffffff0};
 	static const uint32_t none[2] = {0, 0};
 	struct boot_nic nic = {0};
 
@@ -502,7 +513,7 @@ static void test_no_vmx(void **state)
 	assert_non_null(strstr(facts_no_vmx("AuthenticAMD", 0, 0), "SVM"));
 }
 
-/* --- paths ------------------------------------------------------------------------------------- */
+/* --- paths ---------------------------------------------------------------------------------- */
 
 static void test_next_paths(void **state)
 {
@@ -555,22 +566,14 @@ static void test_same_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_elf_good),
-		cmocka_unit_test(test_elf_small),
-		cmocka_unit_test(test_elf_refused),
-		cmocka_unit_test(test_elf_cut),
-		cmocka_unit_test(test_elf_altered),
-		cmocka_unit_test(test_elf_changed_between),
-		cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_regions_overlap),
-		cmocka_unit_test(test_mcfg),
-		cmocka_unit_test(test_madt),
-		cmocka_unit_test(test_wall),
-		cmocka_unit_test(test_tsc),
-		cmocka_unit_test(test_bars),
-		cmocka_unit_test(test_no_vmx),
-		cmocka_unit_test(test_next_paths),
-		cmocka_unit_test(test_same_paths),
+		cmocka_unit_test(test_elf_good),    cmocka_unit_test(test_elf_small),
+		cmocka_unit_test(test_elf_refused), cmocka_unit_test(test_elf_cut),
+		cmocka_unit_test(test_elf_altered), cmocka_unit_test(test_elf_changed_between),
+		cmocka_unit_test(test_regions),	    cmocka_unit_test(test_regions_overlap),
+		cmocka_unit_test(test_mcfg),	    cmocka_unit_test(test_madt),
+		cmocka_unit_test(test_wall),	    cmocka_unit_test(test_tsc),
+		cmocka_unit_test(test_bars),	    cmocka_unit_test(test_no_vmx),
+		cmocka_unit_test(test_next_paths),  cmocka_unit_test(test_same_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,11 +71,12 @@ static void test_defaults(void **state)
 static void test_every_key(void **state)
 {
 	(void)state;
-	assert_good("enable = no\nrequire = yes\nlog_level = debug\nserial = com1\nname = lab-1.x_Y\n"
-		    "next = /EFI/debian/grubx64.efi\nnext_args = root=/dev/sda2 ro  a=b\n"
-		    "rules = \\r.vrb\nnic = 01:1f.7\nnet_fail = open\ntracking = off\n"
-		    "address = 10.77.0.3/24\ngateway = 10.77.0.1\nhome_net = 10.77.0.9/24, 1.2.3.4\n"
-		    "stats_interval = 86400\n");
+	assert_good(
+		"enable = no\nrequire = yes\nlog_level = debug\nserial = com1\nname = lab-1.x_Y\n"
+		"next = /EFI/debian/grubx64.efi\nnext_args = root=/dev/sda2 ro  a=b\n"
+		"rules = \\r.vrb\nnic = 01:1f.7\nnet_fail = open\ntracking = off\n"
+		"address = 10.77.0.3/24\ngateway = 10.77.0.1\nhome_net = 10.77.0.9/24, 1.2.3.4\n"
+		"stats_interval = 86400\n");
 	assert_int_equal(cfg.enable, 0);
 	assert_int_equal(cfg.require, 1);
 	assert_int_equal(cfg.log_level, LOG_LEVEL_DEBUG);
@@ -137,32 +138,72 @@ static void test_layout(void **state)
 	assert_bad("# ok\nname = \x01", 2, "control character");
 	assert_int_equal(parse_bytes("name = a\0b", 10), -EINVAL);
 	assert_int_equal(parse_bytes("# a\0b", 5), -EINVAL);
-	assert_int_equal(parse_bytes("\x7f" "ELF\x02\x01\x01\x00", 8), -EINVAL);
+	assert_int_equal(parse_bytes("\x7f"
+				     "ELF\x02\x01\x01\x00",
+				     8),
+			 -EINVAL);
 	assert_int_equal(err.line, 1);
 }
 
 static void test_bad_values(void **state)
 {
 	static const char *const bad[] = {
-		"enable = on",		"enable = YES",		 "log_level = trace",
-		"serial = com5",	"serial = 0x",		 "serial = 0x2f9",
-		"serial = 0x10000",	"serial = 0x0",		 "serial = 2f8",
-		"name = a b",		"name = \"x\"",		 "next = EFI\\a.efi",
-		"next = \\",		"nic = 3",		 "nic = 00:20.0",
-		"nic = 00:03.8",	"nic = 0001:00:03.0",	 "nic = 00:03",
-		"nic = 000:03.0",	"nic = :.",		 "nic = 00:03.0.0",
-		"nic = 0:0:0:3.0",	"net_fail = maybe",	 "tracking = lifecycle",
-		"address = 10.0.0.1",	"address = 10.0.0.1/33", "address = 10.0.0/24",
-		"address = 10.0.0.256/24", "address = 10.0.0.1.2/24", "address = 127.0.0.1/8",
-		"address = 0.0.0.0/0",	"address = 224.0.0.1/4", "address = 10.0.0.1/",
-		"address = 10..0.1/8",	"gateway = 0.0.0.0",	 "gateway = x",
-		"home_net = ,",		"home_net = 1.2.3.4,",	 "home_net = 1.2.3.4/33",
-		"home_net = 1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1",
-		"home_net = any, 1.2.3.4", "stats_interval = 0", "stats_interval = 86401",
-		"stats_interval = -1",	"stats_interval = 1s",	 "rules = x.vrb",
-		"enable",		"enable =",		 "= yes",
-		"=",			"rulez = x",		 "Enable = yes",
-		"nic =",		"name =",		 "gateway = 10.0.0.1",
+		"enable = on",
+		"enable = YES",
+		"log_level = trace",
+		"serial = com5",
+		"serial = 0x",
+		"serial = 0x2f9",
+		"serial = 0x10000",
+		"serial = 0x0",
+		"serial = 2f8",
+		"name = a b",
+		"name = \"x\"",
+		"next = EFI\\a.efi",
+		"next = \\",
+		"nic = 3",
+		"nic = 00:20.0",
+		"nic = 00:03.8",
+		"nic = 0001:00:03.0",
+		"nic = 00:03",
+		"nic = 000:03.0",
+		"nic = :.",
+		"nic = 00:03.0.0",
+		"nic = 0:0:0:3.0",
+		"net_fail = maybe",
+		"tracking = lifecycle",
+		"address = 10.0.0.1",
+		"address = 10.0.0.1/33",
+		"address = 10.0.0/24",
+		"address = 10.0.0.256/24",
+		"address = 10.0.0.1.2/24",
+		"address = 127.0.0.1/8",
+		"address = 0.0.0.0/0",
+		"address = 224.0.0.1/4",
+		"address = 10.0.0.1/",
+		"address = 10..0.1/8",
+		"gateway = 0.0.0.0",
+		"gateway = x",
+		"home_net = ,",
+		"home_net = 1.2.3.4,",
+		"home_net = 1.2.3.4/33",
+		"home_net = "
+		"1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1,1.1.1.1",
+		"home_net = any, 1.2.3.4",
+		"stats_interval = 0",
+		"stats_interval = 86401",
+		"stats_interval = -1",
+		"stats_interval = 1s",
+		"rules = x.vrb",
+		"enable",
+		"enable =",
+		"= yes",
+		"=",
+		"rulez = x",
+		"Enable = yes",
+		"nic =",
+		"name =",
+		"gateway = 10.0.0.1",
 		"address = dhcp\ngateway = 10.0.0.1",
 		"address = 10.0.0.2/24\ngateway = 10.0.1.1",
 	};

@@ -9,13 +9,13 @@
 
 #include "hv/log.h"
 
-#define SAME(...)                                                              \
-	do {                                                                   \
-		char a_[300], b_[300];                                         \
-		size_t n_ = format_text(a_, sizeof(a_), __VA_ARGS__);          \
-		int m_ = snprintf(b_, sizeof(b_), __VA_ARGS__);                \
-		assert_string_equal(a_, b_);                                   \
-		assert_int_equal(n_, m_);                                      \
+#define SAME(...)                                                                                  \
+	do {                                                                                       \
+		char a_[300], b_[300];                                                             \
+		size_t n_ = format_text(a_, sizeof(a_), __VA_ARGS__);                              \
+		int m_ = snprintf(b_, sizeof(b_), __VA_ARGS__);                                    \
+		assert_string_equal(a_, b_);                                                       \
+		assert_int_equal(n_, m_);                                                          \
 	} while (0)
 
 static void test_same_as_libc(void **state)
