@@ -121,6 +121,11 @@ enum abi_guest_fault {
 /* --- named counters -------------------------------------------------------------------------------- */
 
 #define ABI_COUNTERS 128
+#define ABI_RAM_MAX  64 /* pieces of RAM in the window */
+
+struct abi_ram {
+	uint64_t base, size; /* guest-physical, bytes */
+};
 
 /* `name` is "group.name" (exits.cpuid, net.rx_frames, tracking.switches, memory.block_kib). */
 struct abi_counter {
@@ -141,7 +146,9 @@ struct abi_ctl {
 	uint64_t heap, heap_size;   /* sentry-virtual */
 	uint64_t rules, rules_size; /* sentry-virtual, read-only; size 0: none */
 	uint64_t window;            /* sentry-virtual address of guest-physical 0 (read-only window) */
-	uint64_t window_size;       /* bytes; Vigil's own block in it is not mapped (a fault) */
+	uint64_t window_size;       /* bytes; only what `ram` lists is mapped, the rest faults */
+	uint32_t nram;
+	struct abi_ram ram[ABI_RAM_MAX];
 	uint8_t nic_present;
 	uint8_t mac[6];             /* of the NIC, which the guest's virtual NIC has as well */
 	uint8_t pad0;
@@ -166,7 +173,7 @@ struct abi_ctl {
 	struct abi_index request, reply, output;
 };
 
-#define ABI_PAGE       4096ull
+#define ABI_PAGE       4096ul
 #define ABI_ROUND(x)   (((x) + ABI_PAGE - 1) & ~(ABI_PAGE - 1))
 #define ABI_OFF_REQ    ABI_ROUND(sizeof(struct abi_ctl))
 #define ABI_OFF_REP    (ABI_OFF_REQ + ABI_ROUND(ABI_REQUESTS * sizeof(struct abi_request)))
@@ -186,10 +193,10 @@ enum abi_call {
 
 /* --- the sentry's address space (built by the core) --------------------------------------------------- */
 
-#define ABI_SENTRY_BASE   0x0000010000000000ull /* image (static PIE), then stack, then heap */
-#define ABI_SENTRY_SHARED 0x0000020000000000ull /* struct abi_ctl and what follows it */
-#define ABI_SENTRY_RULES  0x0000030000000000ull
-#define ABI_SENTRY_WINDOW 0x0000400000000000ull /* guest-physical memory, read-only */
+#define ABI_SENTRY_BASE   0x0000010000000000ul /* image (static PIE), then stack, then heap */
+#define ABI_SENTRY_SHARED 0x0000020000000000ul /* struct abi_ctl and what follows it */
+#define ABI_SENTRY_RULES  0x0000030000000000ul
+#define ABI_SENTRY_WINDOW 0x0000400000000000ul /* guest-physical memory, read-only */
 #define ABI_SENTRY_STACK  (256 * 1024)          /* bytes; an unmapped page lies below */
 
 /* Entry: RDI = ABI_SENTRY_SHARED, RSP 16-byte aligned less 8, interrupts off, SSE (and AVX where

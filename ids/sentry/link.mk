@@ -5,35 +5,41 @@ SENTRY_THIRD := $(NEWLIB)/include/stdio.h $(LWIP)/include/lwip/init.h
 
 $(O)/sentry/%.o: %.c | $(SENTRY_THIRD)
 	@mkdir -p $(@D)
-	$(CC) $(SENTRY_CFLAGS) $(DEPFLAGS) -c $< -o $@
+	@echo '  CC  sentry $<'
+	$(Q)$(CC) $(SENTRY_CFLAGS) $(DEPFLAGS) -c $< -o $@
 $(O)/sentry/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(SENTRY_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
+	@echo '  AS  sentry $<'
+	$(Q)$(CC) $(SENTRY_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
 # The same with the test hooks: the only two objects that differ.
 $(O)/sentry-test/%.o: %.c | $(SENTRY_THIRD)
 	@mkdir -p $(@D)
-	$(CC) $(SENTRY_CFLAGS) -DVIGIL_TEST_HOOKS $(DEPFLAGS) -c $< -o $@
+	@echo '  CC  sentry $< (with test hooks)'
+	$(Q)$(CC) $(SENTRY_CFLAGS) -DVIGIL_TEST_HOOKS $(DEPFLAGS) -c $< -o $@
 
 $(O)/newlib/%.o: $(NEWLIB)/%.c ids/sentry/newlib/newlib.h | $(SENTRY_THIRD)
 	@mkdir -p $(@D)
-	$(CC) $(NEWLIB_CFLAGS) $(NEWLIB_FLAGS_$*) -c $< -o $@
+	@echo '  CC  newlib $*.c'
+	$(Q)$(CC) $(NEWLIB_CFLAGS) $(NEWLIB_FLAGS_$*) -c $< -o $@
 define NEWLIB_MALLOC
 $(O)/newlib/stdlib/$(1).o: $(NEWLIB)/stdlib/mallocr.c ids/sentry/newlib/newlib.h | $$(SENTRY_THIRD)
 	@mkdir -p $$(@D)
-	$$(CC) $$(NEWLIB_CFLAGS) -DDEFINE_$(2) -c $$< -o $$@
+	@echo '  CC  newlib stdlib/$(1)'
+	$$(Q)$$(CC) $$(NEWLIB_CFLAGS) -DDEFINE_$(2) -c $$< -o $$@
 endef
 $(foreach f,mallocr:MALLOC freer:FREE callocr:CALLOC reallocr:REALLOC,$(eval \
 	$(call NEWLIB_MALLOC,$(firstword $(subst :, ,$(f))),$(lastword $(subst :, ,$(f))))))
 $(O)/libc.a: $(NEWLIB_FILES:%=$(O)/newlib/%.o)
 	@rm -f $@
-	ar rcsD $@ $^
+	$(Q)ar rcsD $@ $^
 
 $(O)/sentry-lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h | $(SENTRY_THIRD)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -I. $(STACK_INC) -c $< -o $@
+	@echo '  CC  lwip   $*.c'
+	$(Q)$(CC) -std=gnu17 $(REPRO) -w $(SENTRY_MODE) -I. $(STACK_INC) -c $< -o $@
 $(O)/liblwip.a: $(LWIP_FILES:%=$(O)/sentry-lwip/%.o)
 	@rm -f $@
-	ar rcsD $@ $^
+	$(Q)ar rcsD $@ $^
 
 SENTRY_OBJ := $(patsubst %,$(O)/sentry/%.o,$(basename $(SENTRY_SRC)))
 SENTRY_TEST_DIFF := $(O)/sentry-test/ids/sentry/loop.o $(O)/sentry-test/ids/sentry/testhooks.o
@@ -42,11 +48,12 @@ SENTRY_TEST_OBJ := $(filter-out $(O)/sentry/ids/sentry/loop.o,$(SENTRY_OBJ)) $(S
 # As the core: one static PIE, only R_X86_64_RELATIVE, nothing undefined. libgcc for what the
 # compilers may call (128-bit arithmetic); the red zone that it uses is safe here.
 define SENTRY_LINK
-	ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+	@echo '  LD         $@'
+	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T ids/sentry/sentry.lds -o $@.tmp $(1) --start-group $(O)/libc.a \
 		$(O)/liblwip.a --end-group $(shell gcc -print-libgcc-file-name)
-	tools/build/check-elf $@.tmp
-	mv $@.tmp $@
+	$(Q)tools/build/check-elf $@.tmp
+	$(Q)mv $@.tmp $@
 endef
 SENTRY_LIBS := $(O)/libc.a $(O)/liblwip.a ids/sentry/sentry.lds tools/build/check-elf
 $(O)/sentry.elf: $(SENTRY_OBJ) $(SENTRY_LIBS)

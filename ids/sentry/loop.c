@@ -126,13 +126,17 @@ static void emit(void *ctx, enum eve_class cls, const char *line, size_t len)
 	channel_put(&s->channel, cls, line, len);
 }
 
-/* The window ends where window_size says; what is not the guest's in it the core maps as zeros. */
+/* Only what the core lists is mapped in the window. */
 static const volatile uint64_t *guest_page(void *ctx, uint64_t gpa)
 {
 	struct sentry *s = ctx;
-	if (gpa >= s->ctl->window_size || s->ctl->window_size - gpa < ABI_PAGE || gpa % ABI_PAGE)
-		return NULL;
-	return (const volatile uint64_t *)(uintptr_t)(s->ctl->window + gpa);
+	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
+		const struct abi_ram *r = &s->ctl->ram[i];
+		if (gpa >= r->base && gpa - r->base < r->size && r->size - (gpa - r->base) >= ABI_PAGE &&
+		    gpa % ABI_PAGE == 0)
+			return (const volatile uint64_t *)(uintptr_t)(s->ctl->window + gpa);
+	}
+	return NULL;
 }
 
 static void root_gone(void *ctx, uint64_t root, uint64_t first_tsc, uint32_t cpu)
@@ -334,6 +338,8 @@ static int start_ids(struct sentry *s)
 		.link = IDS_LINK_ETHERNET,
 		.ips = true,
 		.in_iface = "vigil0",
+		.seed = s->random,
+		.midstream = true, /* connections outlive a restart of ours */
 	};
 	const void *blob = s->ctl->rules_size ? (const void *)(uintptr_t)s->ctl->rules : NULL;
 	int err = ids_create(&s->ids, &ops, &s->eve, &config, blob, s->ctl->rules_size);

@@ -45,7 +45,7 @@ test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
 
 UNIT_TESTS += test_sentry_loop
 test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/report.c \
-	ids/eve/channel.c ids/proc/roots.c $(IDS_SRC) $(STACK_SRC)
+	ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
 test_sentry_loop_CFLAGS = $(STACK_INC)
 test_sentry_loop_DEPS = $(O)/host/liblwip.a
 test_sentry_loop_LIBS = $(O)/host/liblwip.a

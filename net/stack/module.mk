@@ -15,17 +15,19 @@ $(LWIP)/%.c $(LWIP)/include/%.h:
 # our code.
 $(O)/host/lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) $(SANITIZE) -c $< -o $@
+	@echo '  CC  host   lwip $*.c'
+	$(Q)$(CC) -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) $(SANITIZE) -c $< -o $@
 $(O)/host/liblwip.a: $(LWIP_FILES:%=$(O)/host/lwip/%.o)
 	@rm -f $@
-	ar rcsD $@ $^
+	$(Q)ar rcsD $@ $^
 $(O)/fuzz/lwip/%.o: $(LWIP)/%.c net/stack/lwipopts.h net/stack/arch/cc.h
 	@mkdir -p $(@D)
-	clang -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) -fsanitize=fuzzer-no-link,address,undefined \
+	@echo '  CC  fuzz   lwip $*.c'
+	$(Q)clang -std=gnu17 -O1 -g -w -DVIGIL_HOST -I. $(STACK_INC) -fsanitize=fuzzer-no-link,address,undefined \
 		-fno-sanitize-recover=all -c $< -o $@
 $(O)/fuzz/liblwip.a: $(LWIP_FILES:%=$(O)/fuzz/lwip/%.o)
 	@rm -f $@
-	ar rcsD $@ $^
+	$(Q)ar rcsD $@ $^
 
 UNIT_TESTS += test_stack
 test_stack_SRC := tests/unit/test_stack.c $(STACK_SRC)

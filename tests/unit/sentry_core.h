@@ -48,6 +48,10 @@ static inline void core_init(struct core *c)
 	ctl->boot_id = 0x0123456789abcdef;
 	ctl->window = (uintptr_t)c->window;
 	ctl->window_size = CORE_WINDOW_PAGES * 4096;
+	/* A hole in the middle, which nobody may touch. */
+	ctl->nram = 2;
+	ctl->ram[0] = (struct abi_ram){0, 16 * 4096};
+	ctl->ram[1] = (struct abi_ram){32 * 4096, 32 * 4096};
 	ctl->nic_present = 1;
 	memcpy(ctl->mac, (uint8_t[]){0xb0, 0xc4, 0x20, 0, 0, 1}, 6);
 	strcpy(ctl->config.name, "unit");

@@ -227,6 +227,8 @@ static int setup(void **state)
 	core.ctl->tsc_khz = 1000000;
 	core.ctl->window = (uint64_t)mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	core.ctl->window_size = 16 * 4096;
+	core.ctl->nram = 1;
+	core.ctl->ram[0] = (struct abi_ram){0, 16 * 4096};
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include "hv/errno.h"
 #include "ids/sentry/loop.h"
+#include "tests/unit/ids_world.h"
 
 static struct core core;
 static struct sentry *sentry;
@@ -373,6 +374,41 @@ static void test_broken_rules(void **state)
 	assert_int_equal(core_count(&core, "rules"), 0);
 }
 
+/* With rules: verdicts and events, both ways, and again after a restart. */
+static void test_rules(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *payload;
+		enum abi_verdict verdict;
+	} cases[] = {{"harmless", ABI_VERDICT_PASS}, {"see ATTACK", ABI_VERDICT_DROP},
+		     {"see odd", ABI_VERDICT_PASS}};
+	struct abi_reply reply;
+	size_t len;
+	void *blob = world_compile("drop udp any any -> any any (msg:\"bad\"; content:\"ATTACK\"; sid:1;)\n"
+				   "alert udp any any -> any any (msg:\"odd\"; content:\"odd\"; sid:2;)\n",
+				   &len);
+	core.ctl->rules = (uintptr_t)blob;
+	core.ctl->rules_size = len;
+	start();
+	for (unsigned i = 0; i < 6; i++) {
+		struct frame f = frame_udp("10.77.0.1", (uint16_t)(1000 + i), "10.77.0.2", 53,
+					   cases[i % 3].payload, strlen(cases[i % 3].payload));
+		core_frame(&core, i < 3 ? ABI_PORT_WIRE : ABI_PORT_GUEST, i, f.at, f.len);
+		sentry_step(sentry);
+		assert_true(core_reply(&core, &reply));
+		assert_int_equal(reply.verdict, cases[i % 3].verdict);
+		if (i == 2)
+			restart();
+	}
+	settle();
+	assert_int_equal(core_count(&core, "\"event_type\":\"alert\""), 4);
+	assert_int_equal(core_count(&core, "\"event_type\":\"drop\""), 2);
+	assert_int_equal(core_count(&core, "\"action\":\"blocked\""), 4);
+	assert_int_equal(core_count(&core, "\"action\":\"allowed\""), 2);
+	free(blob);
+}
+
 /* --- address spaces -------------------------------------------------------------------------------------- */
 
 static void test_roots(void **state)
@@ -385,10 +421,13 @@ static void test_roots(void **state)
 	core_event(&core, ABI_EVENT_ROOT_SEEN, 0x5000, core.tsc, 1);
 	core_event(&core, ABI_EVENT_ROOT_SEEN, 0x5fff, core.tsc, 0);
 	core_event(&core, ABI_EVENT_ROOT_SEEN, 0x6000, core.tsc, ABI_ROOT_KNOWN | 1);
-	core_event(&core, ABI_EVENT_ROOT_SEEN, 1ull << 45, core.tsc, 1); /* outside the window */
+	core_event(&core, ABI_EVENT_ROOT_SEEN, 1ull << 45, core.tsc, 1); /* no RAM */
+	core_event(&core, ABI_EVENT_ROOT_SEEN, 31 * 4096, core.tsc, 1);
 	uint64_t deadline = sentry_step(sentry);
 	core_drain(&core, UINT32_MAX);
-	assert_int_equal(core_count(&core, "\"action\":\"seen\""), 2);
+	assert_int_equal(core_count(&core, "\"action\":\"seen\""), 3);
+	assert_int_equal(roots_count(sentry->roots), 2);
+	assert_int_equal(roots_unwatched(sentry->roots), 2);
 	assert_true(core_told(&core, "\"action\":\"seen\",\"cr3\":\"0x5000\",\"cpu\":1,"
 				     "\"start\":\"2026-"));
 	assert_true(deadline > core.tsc && deadline <= core.tsc + 100 * core.ctl->tsc_khz);
@@ -506,7 +545,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_contract),     T(test_no_memory), T(test_frames), T(test_full_replies),
 		T(test_bad_requests), T(test_own_slots), T(test_events), T(test_stats),
-		T(test_all_counters), T(test_broken_rules), T(test_roots), T(test_flood),
+		T(test_all_counters), T(test_broken_rules), T(test_rules), T(test_roots), T(test_flood),
 		T(test_restart),
 	};
 	return cmocka_run_group_tests_name("sentry_loop", tests, NULL, NULL);
