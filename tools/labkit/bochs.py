@@ -143,7 +143,8 @@ class Bochs(Emulator):
 
     def kernel_args(self, machine: Machine) -> str:
         if self.model(machine) in ANNOUNCES_TSC:
-            return "clocksource=acpi_pm tsc=unstable lapic=notscdeadline"
+            # Without ACPI Linux does not know the port of the board's PM timer.
+            return "clocksource=acpi_pm pmtmr=0xb008 tsc=unstable lapic=notscdeadline"
         return ""
 
     def command(self, machine: Machine) -> tuple[list[str], dict[str, str]]:

@@ -1,6 +1,6 @@
 # The lab: what the build fetches, `make deps`, `make run`.
 
-.PHONY: deps deps-build deps-all run
+.PHONY: deps deps-build run
 # What a plain `make` needs; silent when all is there.
 deps-build:
 	@tools/deps build
@@ -33,3 +33,14 @@ $(O)/lab/acpi.so: $(O)/lab/acpi.o
 $(O)/lab/acpi.efi: $(O)/lab/acpi.so
 	$(EFI_COPY)
 all: $(O)/lab/acpi.efi
+
+# The demo: everything installed, fetched and built, then a guest that is watched.
+$(O)/demo/bin/udpcat: tests/demo/udpcat.c
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -D_GNU_SOURCE -O2 -static -s $< -o $@
+
+run:
+	@tools/deps build lab
+	@tools/deps fetch lwip newlib > /dev/null
+	@$(MAKE) --no-print-directory all $(O)/demo/bin/udpcat
+	@VIGIL_BUILD=$(O) tests/demo/run

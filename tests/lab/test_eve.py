@@ -1,0 +1,84 @@
+"""Cutting the alert channel into lines and events, and what is concluded from them."""
+
+import json
+import unittest
+
+import labtest  # noqa: F401
+from labkit.eve import MAX_LINE, Channel, Lines, event_line, plain
+
+
+def event(kind: str, seq: int, **body: object) -> bytes:
+    return json.dumps({"event_type": kind, "seq": seq, kind: body}).encode()
+
+
+class LinesTest(unittest.TestCase):
+    def test_any_cut_gives_the_same_lines(self) -> None:
+        text = b"one\r\ntwo\n\nthree\r\nrest"
+        for cut in range(len(text)):
+            lines = Lines()
+            got = lines.feed(text[:cut]) + lines.feed(text[cut:])
+            self.assertEqual(got, [b"one", b"two", b"", b"three"], cut)
+            self.assertEqual(lines.rest(), b"rest")
+            self.assertEqual(lines.rest(), b"")
+
+    def test_endless_line_is_bounded(self) -> None:
+        lines = Lines()
+        got = []
+        for _ in range(40):
+            got += lines.feed(b"x" * 4096)
+        self.assertEqual([len(g) for g in got], [MAX_LINE] * len(got))
+        self.assertGreaterEqual(len(got), 1)
+
+    def test_escapes_are_removed(self) -> None:
+        self.assertEqual(plain(b"\x1b[2J\x1b[01;01H\x1b[=3hLAB-READY\r"), "LAB-READY")
+        self.assertEqual(plain(b"\xff\xfe"), "\ufffd\ufffd")
+
+
+class ChannelTest(unittest.TestCase):
+    def test_counts_and_last_stats(self) -> None:
+        channel = Channel()
+        channel.line(event("hypervisor", 1, action="start"))
+        self.assertFalse(channel.ready)
+        channel.line(event("hypervisor", 2, action="ready"))
+        channel.line(event("hypervisor", 3, action="stats", exits={"cpuid": 1}))
+        channel.line(event("process", 4, action="seen"))
+        channel.line(event("hypervisor", 5, action="stats", exits={"cpuid": 7}, memory=9))
+        self.assertTrue(channel.ready)
+        self.assertEqual(channel.exits(), {"cpuid": 7})
+        self.assertEqual(channel.events, {"hypervisor": 4, "process": 1})
+        self.assertEqual(channel.actions["hypervisor/stats"], 2)
+        self.assertEqual((channel.stats_seen, channel.quiet_stats, channel.holes), (2, 1, 0))
+
+    def test_holes_in_seq(self) -> None:
+        channel = Channel()
+        for seq in (1, 2, 5, 4, 6, 9):
+            channel.line(event("stats", seq))
+        self.assertEqual(channel.holes, 2)
+
+    def test_broken_events_are_counted_not_taken(self) -> None:
+        channel = Channel()
+        for line in (b"{", b'{"a":1}', b'{"event_type":3}', b"{" * 5000, b'{"event_type":"x"', b"{\xff}"):
+            self.assertIsNone(channel.line(line))
+        self.assertEqual((channel.broken, sum(channel.events.values())), (6, 0))
+
+    def test_failures(self) -> None:
+        for text, bad in (
+            (b"vigil: panic: CPU 0 exit 48", True), (b"vigil: VM-entry failure: host RIP", True),
+            (b"vigil: no panic", False), (b"the guest says vigil: panic", False), (b"vigil: panicky", False),
+        ):
+            channel = Channel()
+            channel.line(text)
+            self.assertEqual(channel.failure is not None, bad, text)
+
+    def test_odd_bodies(self) -> None:
+        channel = Channel()
+        for line in (b'{"event_type":"hypervisor","hypervisor":[1]}', b'{"event_type":"hypervisor","seq":"x"}',
+                     b'{"event_type":"hypervisor","hypervisor":{"action":"stats","exits":5}}'):
+            got = channel.line(line)
+            assert got is not None
+            self.assertTrue(event_line(got).startswith("hypervisor"))
+        self.assertEqual(channel.exits(), {})
+
+
+if __name__ == "__main__":
+    unittest.main()
