@@ -26,7 +26,9 @@ SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentr
 IMAGE_FILES += $(O)/sentry.elf
 
 # A fresh cache is filled by the first rule that misses a source.
-$(NEWLIB)/%.c $(NEWLIB)/include/%.h:
+$(NEWLIB)/%.c:
+	tools/deps fetch newlib > /dev/null
+$(NEWLIB)/include/%.h:
 	tools/deps fetch newlib > /dev/null
 
 # Third-party code: without our warnings. vfprintf: for strings and without floating point only; the

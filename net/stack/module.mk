@@ -8,7 +8,9 @@ STACK_SRC := net/stack/forward.c net/stack/own.c net/stack/port.c net/stack/chec
 SENTRY_SRC += $(STACK_SRC)
 
 # A fresh cache is filled by the first rule that misses a source.
-$(LWIP)/%.c $(LWIP)/include/%.h:
+$(LWIP)/%.c:
+	tools/deps fetch lwip > /dev/null
+$(LWIP)/include/%.h:
 	tools/deps fetch lwip > /dev/null
 
 # lwIP for the host: under the sanitizers for unit tests, for libFuzzer with clang. No -Werror: not
