@@ -3,10 +3,10 @@
 #include "hv/errno.h"
 
 /* SDM 25.6.9: four bitmaps of 1 KiB: read low, read high, write low, write high. */
-#define LOW_LAST   0x1fffu
-#define HIGH_FIRST 0xc0000000u
-#define HIGH_LAST  0xc0001fffu
-#define HIGH_BYTES 1024u
+#define LOW_LAST    0x1fffu
+#define HIGH_FIRST  0xc0000000u
+#define HIGH_LAST   0xc0001fffu
+#define HIGH_BYTES  1024u
 #define WRITE_BYTES 2048u
 
 static void put(uint8_t *byte, uint32_t bit, bool value)

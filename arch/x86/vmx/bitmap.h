@@ -1,8 +1,8 @@
 /* MSR bitmap and I/O bitmaps (SDM 25.6.9, 25.6.4): which accesses of the guest exit.
  *
- * Pure: works on memory of the caller; the processor reads it at each access, so a change takes effect
- * on all CPUs that use the bitmap with their next one. Changes must not race with each other.
- * Any context, no blocking.
+ * Pure: works on memory of the caller; the processor reads it at each access, so a change takes
+ * effect on all CPUs that use the bitmap with their next one. Changes must not race with each
+ * other. Any context, no blocking.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define MSR_BITMAP_SIZE 4096 /* bytes, one page */
-#define IO_BITMAP_SIZE  8192 /* bytes: bitmap A (ports 0 to 0x7fff), then B (0x8000 to 0xffff) */
+#define IO_BITMAP_SIZE	8192 /* bytes: bitmap A (ports 0 to 0x7fff), then B (0x8000 to 0xffff) */
 
 #define MSR_READ  1u
 #define MSR_WRITE 2u

@@ -3,13 +3,13 @@
 #include "hv/errno.h"
 
 enum rule {
-	OFF,      /* has to be off */
-	ANY,      /* of no importance: as the processor wants it, else off */
-	WANTED,   /* on where allowed, reported where not */
-	REQUIRED, /* on, or the processor can't be used */
-	TOGGLED,  /* begins off, changed at run time: must be free */
+	OFF,	    /* has to be off */
+	ANY,	    /* of no importance: as the processor wants it, else off */
+	WANTED,	    /* on where allowed, reported where not */
+	REQUIRED,   /* on, or the processor can't be used */
+	TOGGLED,    /* begins off, changed at run time: must be free */
 	ON_TOGGLED, /* begins on, likewise */
-	FEATURE,  /* on with the CPUID feature it belongs to, which is hidden where not allowed */
+	FEATURE,    /* on with the CPUID feature it belongs to, which is hidden where not allowed */
 };
 
 struct control_row {
@@ -20,123 +20,124 @@ struct control_row {
 	const char *name;
 };
 
-/* SDM tables 25-5 to 25-7 and 25-13, 25-15, in their order. Sentry: it has no device, no interrupt and
- * no business with another's registers, so all that could touch the guest's machine state exits. */
+/* SDM tables 25-5 to 25-7 and 25-13, 25-15, in their order. Sentry: it has no device, no interrupt
+ * and no business with another's registers, so all that could touch the guest's machine state
+ * exits. */
 static const struct control_row table[] = {
-	{CONTROL_PIN, 0, {OFF, REQUIRED}, 0, "external-interrupt"},
-	{CONTROL_PIN, 3, {REQUIRED, REQUIRED}, 0, "nmi"},
-	{CONTROL_PIN, 5, {REQUIRED, REQUIRED}, 0, "virtual-nmis"},
-	{CONTROL_PIN, 6, {ON_TOGGLED, REQUIRED}, 0, "preemption-timer"},
-	{CONTROL_PIN, 7, {OFF, OFF}, 0, "posted-interrupts"},
+    {CONTROL_PIN, 0, {OFF, REQUIRED}, 0, "external-interrupt"},
+    {CONTROL_PIN, 3, {REQUIRED, REQUIRED}, 0, "nmi"},
+    {CONTROL_PIN, 5, {REQUIRED, REQUIRED}, 0, "virtual-nmis"},
+    {CONTROL_PIN, 6, {ON_TOGGLED, REQUIRED}, 0, "preemption-timer"},
+    {CONTROL_PIN, 7, {OFF, OFF}, 0, "posted-interrupts"},
 
-	{CONTROL_PRIMARY, 2, {TOGGLED, OFF}, 0, "interrupt-window"},
-	{CONTROL_PRIMARY, 3, {OFF, OFF}, 0, "tsc-offset"},
-	{CONTROL_PRIMARY, 7, {OFF, REQUIRED}, 0, "hlt"},
-	{CONTROL_PRIMARY, 9, {OFF, OFF}, 0, "invlpg"},
-	{CONTROL_PRIMARY, 10, {OFF, WANTED}, 0, "mwait"},
-	{CONTROL_PRIMARY, 11, {OFF, REQUIRED}, 0, "rdpmc"},
-	{CONTROL_PRIMARY, 12, {OFF, OFF}, 0, "rdtsc"},
-	{CONTROL_PRIMARY, 15, {TOGGLED, REQUIRED}, 0, "cr3-load"},
-	{CONTROL_PRIMARY, 16, {OFF, OFF}, 0, "cr3-store"},
-	{CONTROL_PRIMARY, 17, {OFF, OFF}, 0, "tertiary-controls"},
-	{CONTROL_PRIMARY, 19, {OFF, REQUIRED}, 0, "cr8-load"}, /* or it masks the guest's interrupts */
-	{CONTROL_PRIMARY, 20, {OFF, ANY}, 0, "cr8-store"},
-	{CONTROL_PRIMARY, 21, {OFF, OFF}, 0, "tpr-shadow"},
-	{CONTROL_PRIMARY, 22, {TOGGLED, OFF}, 0, "nmi-window"},
-	{CONTROL_PRIMARY, 23, {OFF, REQUIRED}, 0, "mov-dr"},
-	{CONTROL_PRIMARY, 24, {OFF, REQUIRED}, 0, "unconditional-io"},
-	{CONTROL_PRIMARY, 25, {REQUIRED, OFF}, 0, "io-bitmaps"},
-	{CONTROL_PRIMARY, 27, {TOGGLED, OFF}, 0, "monitor-trap"},
-	{CONTROL_PRIMARY, 28, {REQUIRED, OFF}, 0, "msr-bitmaps"},
-	{CONTROL_PRIMARY, 29, {OFF, WANTED}, 0, "monitor"},
-	{CONTROL_PRIMARY, 30, {OFF, OFF}, 0, "pause"},
-	{CONTROL_PRIMARY, 31, {REQUIRED, REQUIRED}, 0, "secondary-controls"},
+    {CONTROL_PRIMARY, 2, {TOGGLED, OFF}, 0, "interrupt-window"},
+    {CONTROL_PRIMARY, 3, {OFF, OFF}, 0, "tsc-offset"},
+    {CONTROL_PRIMARY, 7, {OFF, REQUIRED}, 0, "hlt"},
+    {CONTROL_PRIMARY, 9, {OFF, OFF}, 0, "invlpg"},
+    {CONTROL_PRIMARY, 10, {OFF, WANTED}, 0, "mwait"},
+    {CONTROL_PRIMARY, 11, {OFF, REQUIRED}, 0, "rdpmc"},
+    {CONTROL_PRIMARY, 12, {OFF, OFF}, 0, "rdtsc"},
+    {CONTROL_PRIMARY, 15, {TOGGLED, REQUIRED}, 0, "cr3-load"},
+    {CONTROL_PRIMARY, 16, {OFF, OFF}, 0, "cr3-store"},
+    {CONTROL_PRIMARY, 17, {OFF, OFF}, 0, "tertiary-controls"},
+    {CONTROL_PRIMARY, 19, {OFF, REQUIRED}, 0, "cr8-load"}, /* or it masks the guest's interrupts */
+    {CONTROL_PRIMARY, 20, {OFF, ANY}, 0, "cr8-store"},
+    {CONTROL_PRIMARY, 21, {OFF, OFF}, 0, "tpr-shadow"},
+    {CONTROL_PRIMARY, 22, {TOGGLED, OFF}, 0, "nmi-window"},
+    {CONTROL_PRIMARY, 23, {OFF, REQUIRED}, 0, "mov-dr"},
+    {CONTROL_PRIMARY, 24, {OFF, REQUIRED}, 0, "unconditional-io"},
+    {CONTROL_PRIMARY, 25, {REQUIRED, OFF}, 0, "io-bitmaps"},
+    {CONTROL_PRIMARY, 27, {TOGGLED, OFF}, 0, "monitor-trap"},
+    {CONTROL_PRIMARY, 28, {REQUIRED, OFF}, 0, "msr-bitmaps"},
+    {CONTROL_PRIMARY, 29, {OFF, WANTED}, 0, "monitor"},
+    {CONTROL_PRIMARY, 30, {OFF, OFF}, 0, "pause"},
+    {CONTROL_PRIMARY, 31, {REQUIRED, REQUIRED}, 0, "secondary-controls"},
 
-	{CONTROL_SECONDARY, 0, {OFF, OFF}, 0, "apic-accesses"},
-	{CONTROL_SECONDARY, 1, {REQUIRED, REQUIRED}, 0, "ept"},
-	{CONTROL_SECONDARY, 2, {OFF, WANTED}, 0, "descriptor-tables"},
-	{CONTROL_SECONDARY, 3, {FEATURE, ANY}, FEATURE_RDTSCP, "rdtscp"},
-	{CONTROL_SECONDARY, 4, {OFF, OFF}, 0, "x2apic"},
-	{CONTROL_SECONDARY, 5, {REQUIRED, REQUIRED}, 0, "vpid"},
-	{CONTROL_SECONDARY, 6, {OFF, WANTED}, 0, "wbinvd"},
-	{CONTROL_SECONDARY, 7, {REQUIRED, ANY}, 0, "unrestricted-guest"},
-	{CONTROL_SECONDARY, 8, {OFF, OFF}, 0, "apic-registers"},
-	{CONTROL_SECONDARY, 9, {OFF, OFF}, 0, "virtual-interrupts"},
-	{CONTROL_SECONDARY, 10, {OFF, OFF}, 0, "pause-loop"},
-	{CONTROL_SECONDARY, 11, {OFF, ANY}, 0, "rdrand"},
-	{CONTROL_SECONDARY, 12, {FEATURE, ANY}, FEATURE_INVPCID, "invpcid"},
-	{CONTROL_SECONDARY, 13, {OFF, OFF}, 0, "vm-functions"},
-	{CONTROL_SECONDARY, 14, {OFF, OFF}, 0, "vmcs-shadowing"},
-	{CONTROL_SECONDARY, 15, {FEATURE, FEATURE}, FEATURE_SGX, "encls"},
-	{CONTROL_SECONDARY, 16, {OFF, ANY}, 0, "rdseed"},
-	{CONTROL_SECONDARY, 17, {OFF, OFF}, 0, "pml"},
-	{CONTROL_SECONDARY, 18, {OFF, OFF}, 0, "ept-violation-ve"},
-	{CONTROL_SECONDARY, 19, {OFF, OFF}, 0, "conceal-vmx-from-pt"},
-	{CONTROL_SECONDARY, 20, {FEATURE, ANY}, FEATURE_XSAVES, "xsaves"},
-	{CONTROL_SECONDARY, 21, {OFF, OFF}, 0, "pasid-translation"},
-	{CONTROL_SECONDARY, 22, {OFF, OFF}, 0, "mode-based-execute"},
-	{CONTROL_SECONDARY, 23, {OFF, OFF}, 0, "sub-page-write"},
-	{CONTROL_SECONDARY, 24, {OFF, OFF}, 0, "pt-guest-physical"},
-	{CONTROL_SECONDARY, 25, {OFF, OFF}, 0, "tsc-scaling"},
-	{CONTROL_SECONDARY, 26, {FEATURE, ANY}, FEATURE_WAITPKG, "user-wait"},
-	{CONTROL_SECONDARY, 27, {OFF, OFF}, 0, "pconfig"},
-	{CONTROL_SECONDARY, 28, {OFF, OFF}, 0, "enclv"},
-	{CONTROL_SECONDARY, 30, {OFF, OFF}, 0, "bus-lock"},
-	{CONTROL_SECONDARY, 31, {OFF, OFF}, 0, "instruction-timeout"},
+    {CONTROL_SECONDARY, 0, {OFF, OFF}, 0, "apic-accesses"},
+    {CONTROL_SECONDARY, 1, {REQUIRED, REQUIRED}, 0, "ept"},
+    {CONTROL_SECONDARY, 2, {OFF, WANTED}, 0, "descriptor-tables"},
+    {CONTROL_SECONDARY, 3, {FEATURE, ANY}, FEATURE_RDTSCP, "rdtscp"},
+    {CONTROL_SECONDARY, 4, {OFF, OFF}, 0, "x2apic"},
+    {CONTROL_SECONDARY, 5, {REQUIRED, REQUIRED}, 0, "vpid"},
+    {CONTROL_SECONDARY, 6, {OFF, WANTED}, 0, "wbinvd"},
+    {CONTROL_SECONDARY, 7, {REQUIRED, ANY}, 0, "unrestricted-guest"},
+    {CONTROL_SECONDARY, 8, {OFF, OFF}, 0, "apic-registers"},
+    {CONTROL_SECONDARY, 9, {OFF, OFF}, 0, "virtual-interrupts"},
+    {CONTROL_SECONDARY, 10, {OFF, OFF}, 0, "pause-loop"},
+    {CONTROL_SECONDARY, 11, {OFF, ANY}, 0, "rdrand"},
+    {CONTROL_SECONDARY, 12, {FEATURE, ANY}, FEATURE_INVPCID, "invpcid"},
+    {CONTROL_SECONDARY, 13, {OFF, OFF}, 0, "vm-functions"},
+    {CONTROL_SECONDARY, 14, {OFF, OFF}, 0, "vmcs-shadowing"},
+    {CONTROL_SECONDARY, 15, {FEATURE, FEATURE}, FEATURE_SGX, "encls"},
+    {CONTROL_SECONDARY, 16, {OFF, ANY}, 0, "rdseed"},
+    {CONTROL_SECONDARY, 17, {OFF, OFF}, 0, "pml"},
+    {CONTROL_SECONDARY, 18, {OFF, OFF}, 0, "ept-violation-ve"},
+    {CONTROL_SECONDARY, 19, {OFF, OFF}, 0, "conceal-vmx-from-pt"},
+    {CONTROL_SECONDARY, 20, {FEATURE, ANY}, FEATURE_XSAVES, "xsaves"},
+    {CONTROL_SECONDARY, 21, {OFF, OFF}, 0, "pasid-translation"},
+    {CONTROL_SECONDARY, 22, {OFF, OFF}, 0, "mode-based-execute"},
+    {CONTROL_SECONDARY, 23, {OFF, OFF}, 0, "sub-page-write"},
+    {CONTROL_SECONDARY, 24, {OFF, OFF}, 0, "pt-guest-physical"},
+    {CONTROL_SECONDARY, 25, {OFF, OFF}, 0, "tsc-scaling"},
+    {CONTROL_SECONDARY, 26, {FEATURE, ANY}, FEATURE_WAITPKG, "user-wait"},
+    {CONTROL_SECONDARY, 27, {OFF, OFF}, 0, "pconfig"},
+    {CONTROL_SECONDARY, 28, {OFF, OFF}, 0, "enclv"},
+    {CONTROL_SECONDARY, 30, {OFF, OFF}, 0, "bus-lock"},
+    {CONTROL_SECONDARY, 31, {OFF, OFF}, 0, "instruction-timeout"},
 
-	{CONTROL_EXIT, 2, {REQUIRED, REQUIRED}, 0, "save-debug"},
-	{CONTROL_EXIT, 9, {REQUIRED, REQUIRED}, 0, "host-64"},
-	{CONTROL_EXIT, 12, {OFF, OFF}, 0, "load-perf-global"},
-	{CONTROL_EXIT, 15, {OFF, OFF}, 0, "acknowledge-interrupt"},
-	{CONTROL_EXIT, 18, {REQUIRED, REQUIRED}, 0, "save-pat"},
-	{CONTROL_EXIT, 19, {REQUIRED, REQUIRED}, 0, "load-pat"},
-	{CONTROL_EXIT, 20, {REQUIRED, REQUIRED}, 0, "save-efer"},
-	{CONTROL_EXIT, 21, {REQUIRED, REQUIRED}, 0, "load-efer"},
-	{CONTROL_EXIT, 22, {ON_TOGGLED, REQUIRED}, 0, "save-preemption-timer"},
-	{CONTROL_EXIT, 23, {OFF, OFF}, 0, "clear-bndcfgs"},
-	{CONTROL_EXIT, 24, {OFF, OFF}, 0, "conceal-exit-from-pt"},
-	{CONTROL_EXIT, 25, {OFF, OFF}, 0, "clear-rtit-ctl"},
-	{CONTROL_EXIT, 26, {OFF, OFF}, 0, "clear-lbr-ctl"},
-	{CONTROL_EXIT, 27, {OFF, OFF}, 0, "clear-uinv"},
-	{CONTROL_EXIT, 28, {OFF, OFF}, 0, "load-cet"},
-	{CONTROL_EXIT, 29, {OFF, OFF}, 0, "load-pkrs"},
-	{CONTROL_EXIT, 30, {OFF, OFF}, 0, "save-perf-global"},
-	{CONTROL_EXIT, 31, {OFF, OFF}, 0, "secondary-exit-controls"},
+    {CONTROL_EXIT, 2, {REQUIRED, REQUIRED}, 0, "save-debug"},
+    {CONTROL_EXIT, 9, {REQUIRED, REQUIRED}, 0, "host-64"},
+    {CONTROL_EXIT, 12, {OFF, OFF}, 0, "load-perf-global"},
+    {CONTROL_EXIT, 15, {OFF, OFF}, 0, "acknowledge-interrupt"},
+    {CONTROL_EXIT, 18, {REQUIRED, REQUIRED}, 0, "save-pat"},
+    {CONTROL_EXIT, 19, {REQUIRED, REQUIRED}, 0, "load-pat"},
+    {CONTROL_EXIT, 20, {REQUIRED, REQUIRED}, 0, "save-efer"},
+    {CONTROL_EXIT, 21, {REQUIRED, REQUIRED}, 0, "load-efer"},
+    {CONTROL_EXIT, 22, {ON_TOGGLED, REQUIRED}, 0, "save-preemption-timer"},
+    {CONTROL_EXIT, 23, {OFF, OFF}, 0, "clear-bndcfgs"},
+    {CONTROL_EXIT, 24, {OFF, OFF}, 0, "conceal-exit-from-pt"},
+    {CONTROL_EXIT, 25, {OFF, OFF}, 0, "clear-rtit-ctl"},
+    {CONTROL_EXIT, 26, {OFF, OFF}, 0, "clear-lbr-ctl"},
+    {CONTROL_EXIT, 27, {OFF, OFF}, 0, "clear-uinv"},
+    {CONTROL_EXIT, 28, {OFF, OFF}, 0, "load-cet"},
+    {CONTROL_EXIT, 29, {OFF, OFF}, 0, "load-pkrs"},
+    {CONTROL_EXIT, 30, {OFF, OFF}, 0, "save-perf-global"},
+    {CONTROL_EXIT, 31, {OFF, OFF}, 0, "secondary-exit-controls"},
 
-	{CONTROL_ENTRY, 2, {REQUIRED, REQUIRED}, 0, "load-debug"},
-	{CONTROL_ENTRY, 9, {ON_TOGGLED, REQUIRED}, 0, "guest-64"},
-	{CONTROL_ENTRY, 10, {OFF, OFF}, 0, "entry-to-smm"},
-	{CONTROL_ENTRY, 11, {OFF, OFF}, 0, "deactivate-dual-monitor"},
-	{CONTROL_ENTRY, 13, {OFF, OFF}, 0, "entry-load-perf-global"},
-	{CONTROL_ENTRY, 14, {REQUIRED, REQUIRED}, 0, "entry-load-pat"},
-	{CONTROL_ENTRY, 15, {REQUIRED, REQUIRED}, 0, "entry-load-efer"},
-	{CONTROL_ENTRY, 16, {OFF, OFF}, 0, "load-bndcfgs"},
-	{CONTROL_ENTRY, 17, {OFF, OFF}, 0, "conceal-entry-from-pt"},
-	{CONTROL_ENTRY, 18, {OFF, OFF}, 0, "load-rtit-ctl"},
-	{CONTROL_ENTRY, 19, {OFF, OFF}, 0, "load-uinv"},
-	{CONTROL_ENTRY, 20, {OFF, OFF}, 0, "entry-load-cet"},
-	{CONTROL_ENTRY, 21, {OFF, OFF}, 0, "load-lbr-ctl"},
-	{CONTROL_ENTRY, 22, {OFF, OFF}, 0, "entry-load-pkrs"},
+    {CONTROL_ENTRY, 2, {REQUIRED, REQUIRED}, 0, "load-debug"},
+    {CONTROL_ENTRY, 9, {ON_TOGGLED, REQUIRED}, 0, "guest-64"},
+    {CONTROL_ENTRY, 10, {OFF, OFF}, 0, "entry-to-smm"},
+    {CONTROL_ENTRY, 11, {OFF, OFF}, 0, "deactivate-dual-monitor"},
+    {CONTROL_ENTRY, 13, {OFF, OFF}, 0, "entry-load-perf-global"},
+    {CONTROL_ENTRY, 14, {REQUIRED, REQUIRED}, 0, "entry-load-pat"},
+    {CONTROL_ENTRY, 15, {REQUIRED, REQUIRED}, 0, "entry-load-efer"},
+    {CONTROL_ENTRY, 16, {OFF, OFF}, 0, "load-bndcfgs"},
+    {CONTROL_ENTRY, 17, {OFF, OFF}, 0, "conceal-entry-from-pt"},
+    {CONTROL_ENTRY, 18, {OFF, OFF}, 0, "load-rtit-ctl"},
+    {CONTROL_ENTRY, 19, {OFF, OFF}, 0, "load-uinv"},
+    {CONTROL_ENTRY, 20, {OFF, OFF}, 0, "entry-load-cet"},
+    {CONTROL_ENTRY, 21, {OFF, OFF}, 0, "load-lbr-ctl"},
+    {CONTROL_ENTRY, 22, {OFF, OFF}, 0, "entry-load-pkrs"},
 };
 
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
 static const char *const word_name[CONTROL_WORDS] = {
-	"pin-based controls", "primary controls", "secondary controls", "exit controls",
-	"entry controls",
+    "pin-based controls", "primary controls", "secondary controls",
+    "exit controls",	  "entry controls",
 };
 
 static const struct {
 	uint64_t bits;
 	const char *name;
 } ept_needs[] = {
-	{EPT_CAP_WALK_4, "4-level EPT walk"},
-	{EPT_CAP_WB, "write-back EPT tables"},
-	{EPT_CAP_2M, "2 MiB EPT pages"},
-	{EPT_CAP_INVEPT | EPT_CAP_INVEPT_ALL, "INVEPT of all contexts"},
-	{EPT_CAP_INVEPT_SINGLE, "INVEPT of a single context"},
-	{VPID_CAP_INVVPID | VPID_CAP_ALL, "INVVPID of all contexts"},
-	{VPID_CAP_SINGLE, "INVVPID of a single context"},
+    {EPT_CAP_WALK_4, "4-level EPT walk"},
+    {EPT_CAP_WB, "write-back EPT tables"},
+    {EPT_CAP_2M, "2 MiB EPT pages"},
+    {EPT_CAP_INVEPT | EPT_CAP_INVEPT_ALL, "INVEPT of all contexts"},
+    {EPT_CAP_INVEPT_SINGLE, "INVEPT of a single context"},
+    {VPID_CAP_INVVPID | VPID_CAP_ALL, "INVVPID of all contexts"},
+    {VPID_CAP_SINGLE, "INVVPID of a single context"},
 };
 
 static uint32_t must(const struct vmx_caps *caps, uint32_t word)
@@ -151,7 +152,8 @@ static uint32_t may(const struct vmx_caps *caps, uint32_t word)
 
 void vmx_caps_read(struct vmx_caps *caps, msr_reader *rdmsr, void *ctx)
 {
-	/* SDM appendix A.3 to A.5: the TRUE_ registers are MSRs 0x48d to 0x490, in the old ones' order. */
+	/* SDM appendix A.3 to A.5: the TRUE_ registers are MSRs 0x48d to 0x490, in the old ones'
+	 * order. */
 	static const uint16_t true_msr[] = {MSR_VMX_TRUE_PINBASED, MSR_VMX_TRUE_PROCBASED,
 					    MSR_VMX_TRUE_EXIT, MSR_VMX_TRUE_ENTRY};
 	static const uint16_t old_msr[] = {MSR_VMX_PINBASED, MSR_VMX_PROCBASED, MSR_VMX_EXIT,

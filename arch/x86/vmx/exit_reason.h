@@ -83,6 +83,7 @@ enum exit_reason {
 	EXIT_REASONS, /* one above the highest known; size for tables by reason */
 };
 
-/* Short name in lower case for messages and counters ("cpuid", "ept_violation"). `reason` may be the
- * whole exit-reason word: only bits 15:0 count. Never NULL: "unknown" for what the table lacks. */
+/* Short name in lower case for messages and counters ("cpuid", "ept_violation"). `reason` may be
+ * the whole exit-reason word: only bits 15:0 count. Never NULL: "unknown" for what the table lacks.
+ */
 const char *exit_reason_name(uint32_t reason);
