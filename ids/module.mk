@@ -16,3 +16,9 @@ vigilc_DEPS := $(wildcard ids/rules/compile/*.h)
 vigil-replay_SRC := tools/replay/main.c $(VIGILC_SRC) $(IDS_SRC)
 vigil-replay_DEPS := $(wildcard ids/rules/compile/*.h)
 vigil-replay_LIBS := -lpcap
+
+# Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
+IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
+IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine
+UNIT_TESTS += $(IDS_TESTS)
+$(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)))
