@@ -25,10 +25,9 @@ SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentr
 	ids/sentry/loop.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
 IMAGE_FILES += $(O)/sentry.elf
 
-# A fresh cache is filled by the first rule that misses a source.
-$(NEWLIB)/%.c:
-	tools/deps fetch newlib > /dev/null
-$(NEWLIB)/include/%.h:
+# A fresh cache is filled by the first rule that misses a source (named one by one: sources that only a
+# pattern rule knows would be removed again as intermediate files).
+$(NEWLIB_FILES:%=$(NEWLIB)/%.c) $(NEWLIB)/include/stdio.h:
 	tools/deps fetch newlib > /dev/null
 
 # Third-party code: without our warnings. vfprintf: for strings and without floating point only; the

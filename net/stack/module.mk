@@ -7,10 +7,9 @@ STACK_INC := -Inet/stack -isystem $(LWIP)/include
 STACK_SRC := net/stack/forward.c net/stack/own.c net/stack/port.c net/stack/check.c
 SENTRY_SRC += $(STACK_SRC)
 
-# A fresh cache is filled by the first rule that misses a source.
-$(LWIP)/%.c:
-	tools/deps fetch lwip > /dev/null
-$(LWIP)/include/%.h:
+# A fresh cache is filled by the first rule that misses a source (named one by one: sources that only a
+# pattern rule knows would be removed again as intermediate files).
+$(LWIP_FILES:%=$(LWIP)/%.c) $(LWIP)/include/lwip/init.h:
 	tools/deps fetch lwip > /dev/null
 
 # lwIP for the host: under the sanitizers for unit tests, for libFuzzer with clang. No -Werror: not
