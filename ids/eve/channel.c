@@ -12,11 +12,11 @@ static const struct {
 	const char *name;
 	uint32_t size;
 } classes[EVE_CLASSES] = {
-	[EVE_CLASS_ALERT] = {"alert", 256 * 1024},
-	[EVE_CLASS_HYPERVISOR] = {"hypervisor", 64 * 1024},
-	[EVE_CLASS_PROCESS] = {"process", 128 * 1024},
-	[EVE_CLASS_DROP] = {"drop", 64 * 1024},
-	[EVE_CLASS_STATS] = {"stats", 32 * 1024},
+    [EVE_CLASS_ALERT] = {"alert", 256 * 1024},
+    [EVE_CLASS_HYPERVISOR] = {"hypervisor", 64 * 1024},
+    [EVE_CLASS_PROCESS] = {"process", 128 * 1024},
+    [EVE_CLASS_DROP] = {"drop", 64 * 1024},
+    [EVE_CLASS_STATS] = {"stats", 32 * 1024},
 };
 
 const char *channel_class_name(enum eve_class cls)
@@ -133,7 +133,8 @@ static bool move_line(struct channel_queue *q, struct channel_output *out)
 uint32_t channel_pump(struct channel *ch, struct channel_output *out)
 {
 	uint32_t moved = 0;
-	/* A line that does not fit holds back the lower classes: it is its turn when there is room. */
+	/* A line that does not fit holds back the lower classes: it is its turn when there is room.
+	 */
 	for (unsigned i = 0; i < EVE_CLASSES; i++) {
 		struct channel_queue *q = &ch->queue[i];
 		while (move_line(q, out))

@@ -1,8 +1,8 @@
 /* The alert channel's queues: lines wait here, by class, until there is room in the output.
  *
  * For the sentry. Each class has memory of its own, so that no flood of one can cost a line of
- * another; lines leave by class, alerts first, whole or not at all. What finds no room is counted by
- * the caller's counters, which may lie in memory that survives a restart of the sentry. Pure.
+ * another; lines leave by class, alerts first, whole or not at all. What finds no room is counted
+ * by the caller's counters, which may lie in memory that survives a restart of the sentry. Pure.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 /* A queue of whole lines: each a 32-bit length and its bytes, wrapping. */
 struct channel_queue {
 	uint8_t *bytes;
-	uint32_t size;       /* a power of two */
+	uint32_t size;	     /* a power of two */
 	uint32_t head, tail; /* free running: written up to head, read up to tail */
 };
 
@@ -32,8 +32,8 @@ size_t channel_memory(void);
  * all three outlive the channel. The counters go on from their values. */
 void channel_init(struct channel *ch, void *memory, uint64_t *sent, uint64_t *lost);
 
-/* Queue a line of `len` octets, no newline in it. False and counted in lost[cls] if there is no room
- * for it, or if it could never fit the output. Does not block. */
+/* Queue a line of `len` octets, no newline in it. False and counted in lost[cls] if there is no
+ * room for it, or if it could never fit the output. Does not block. */
 bool channel_put(struct channel *ch, enum eve_class cls, const char *line, size_t len);
 
 /* Room left in a class, in bytes of line. */
@@ -53,8 +53,8 @@ struct channel_output {
 	uint32_t prod, cons;
 };
 
-/* Move whole lines, each with a final newline, while they fit between prod and cons + size. Advances
- * out->prod only. Returns the number of lines moved. */
+/* Move whole lines, each with a final newline, while they fit between prod and cons + size.
+ * Advances out->prod only. Returns the number of lines moved. */
 uint32_t channel_pump(struct channel *ch, struct channel_output *out);
 
 /* Name of a class as `lost` events tell it. */

@@ -1,23 +1,23 @@
 /* See roots.h. */
 #include "ids/proc/roots.h"
 
-#define BUCKETS     1024 /* a power of two */
-#define KERNEL_HALF 256  /* first entry of the upper half of the address space */
-#define WATCHED     8    /* upper-half entries remembered of each root */
-#define EMPTY_LIMIT 2    /* looks in a row at an empty user half until it is gone */
+#define BUCKETS	    1024 /* a power of two */
+#define KERNEL_HALF 256	 /* first entry of the upper half of the address space */
+#define WATCHED	    8	 /* upper-half entries remembered of each root */
+#define EMPTY_LIMIT 2	 /* looks in a row at an empty user half until it is gone */
 
 /* Present bit and frame of an entry; accessed, dirty and ignored bits change in use. */
-#define ENTRY_SAME  0x000ffffffffff001ull
-#define ROOT_FRAME  0x000ffffffffff000ull
+#define ENTRY_SAME 0x000ffffffffff001ull
+#define ROOT_FRAME 0x000ffffffffff000ull
 
 struct root {
 	uint64_t frame;
 	uint64_t first_tsc;
 	uint32_t cpu;
-	uint16_t next;      /* of its bucket, index + 1 */
-	uint8_t watched;    /* entries of index[] and entry[] in use */
-	uint8_t empty;      /* looks in a row that found the user half empty */
-	bool had_user;      /* the user half has held something */
+	uint16_t next;	 /* of its bucket, index + 1 */
+	uint8_t watched; /* entries of index[] and entry[] in use */
+	uint8_t empty;	 /* looks in a row that found the user half empty */
+	bool had_user;	 /* the user half has held something */
 	uint16_t index[WATCHED];
 	uint64_t entry[WATCHED];
 };
@@ -26,7 +26,7 @@ struct roots {
 	struct roots_ops ops;
 	uint32_t count, cursor;
 	uint64_t unwatched;
-	uint16_t bucket[BUCKETS]; /* index + 1 of the first root, 0: none */
+	uint16_t bucket[BUCKETS];    /* index + 1 of the first root, 0: none */
 	struct root root[ROOTS_MAX]; /* the first `count` are in use */
 };
 

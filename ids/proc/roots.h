@@ -2,10 +2,10 @@
  * through the guest-memory window, told again when gone.
  *
  * For the sentry. Best effort, as Antfarm: a root counts as gone when its page no longer looks like
- * the top-level table of the same address space. A guest that frees a root and takes the same page for
- * a new process between two looks is seen as one address space, so numbers are lower bounds. Guest
- * memory changes under our eyes and may hold anything: every word is read once, nothing in it is
- * followed. Pure; needs one callback for memory.
+ * the top-level table of the same address space. A guest that frees a root and takes the same page
+ * for a new process between two looks is seen as one address space, so numbers are lower bounds.
+ * Guest memory changes under our eyes and may hold anything: every word is read once, nothing in it
+ * is followed. Pure; needs one callback for memory.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ROOTS_MAX 4096   /* address spaces watched at a time; more are told but not watched */
-#define ROOTS_ENTRIES 512 /* of a top-level table (SDM vol. 3A, 4.5, PML4 and PML5) */
+#define ROOTS_MAX     4096 /* address spaces watched at a time; more are told but not watched */
+#define ROOTS_ENTRIES 512  /* of a top-level table (SDM vol. 3A, 4.5, PML4 and PML5) */
 
 struct roots_ops {
 	void *ctx;
@@ -35,8 +35,8 @@ struct roots *roots_init(void *memory, const struct roots_ops *ops);
  * it is now, unless the set is full or the page is outside the window. */
 bool roots_seen(struct roots *roots, uint64_t root, uint64_t tsc, uint32_t cpu);
 
-/* Look at the next `count` roots, in turn; calls gone() for each that is, after removing it. Reads at
- * most 264 words of the guest's for each. */
+/* Look at the next `count` roots, in turn; calls gone() for each that is, after removing it. Reads
+ * at most 264 words of the guest's for each. */
 void roots_sweep(struct roots *roots, uint32_t count);
 
 /* Roots watched now. */

@@ -1,14 +1,20 @@
 /* newlib's system hooks, and what the sentry's machine half uses beside them.
  *
- * _sbrk_r() gives the heap that the core names in abi_ctl; abort(), a failed assert() and die() print a
- * line and have the core restart the sentry. There are no files, signals, threads or clocks.
+ * _sbrk_r() gives the heap that the core names in abi_ctl; abort(), a failed assert() and die()
+ * print a line and have the core restart the sentry. There are no files, signals, threads or
+ * clocks.
  */
 #pragma once
 
 #include "hv/abi.h"
 
 /* Codes of ABI_CALL_EXIT, shown in the event of the restart. */
-enum sentry_exit { SENTRY_EXIT_CONTRACT = 1, SENTRY_EXIT_ABORT, SENTRY_EXIT_ASSERT, SENTRY_EXIT_MEMORY };
+enum sentry_exit {
+	SENTRY_EXIT_CONTRACT = 1,
+	SENTRY_EXIT_ABORT,
+	SENTRY_EXIT_ASSERT,
+	SENTRY_EXIT_MEMORY
+};
 
 /* Before anything else. The heap begins at its start again. */
 void hooks_init(struct abi_ctl *ctl);

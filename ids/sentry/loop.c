@@ -10,15 +10,15 @@
 #include "ids/sentry/testhooks.h"
 #endif
 
-#define SWEEP_MS    100 /* between two slices of the look at all address spaces */
-#define SWEEP_ALL   10  /* slices until all were looked at, so each is about once a second */
-#define SWEEP_LEAST 8   /* roots of a slice */
-#define SWEEP_MOST  64
-#define LOST_MS     1000 /* between two rounds of `lost` events */
-#define DRAIN_MS    50   /* the serial port takes some 500 bytes in that time */
-#define FULL_MS     1    /* the core has not taken the replies yet */
-#define PUMP_EVERY  64   /* requests between two looks at the output */
-#define LOST_RESTART 7   /* of abi_ctl.events_lost */
+#define SWEEP_MS     100 /* between two slices of the look at all address spaces */
+#define SWEEP_ALL    10	 /* slices until all were looked at, so each is about once a second */
+#define SWEEP_LEAST  8	 /* roots of a slice */
+#define SWEEP_MOST   64
+#define LOST_MS	     1000 /* between two rounds of `lost` events */
+#define DRAIN_MS     50	  /* the serial port takes some 500 bytes in that time */
+#define FULL_MS	     1	  /* the core has not taken the replies yet */
+#define PUMP_EVERY   64	  /* requests between two looks at the output */
+#define LOST_RESTART 7	  /* of abi_ctl.events_lost */
 
 static uint32_t acquire(const volatile uint32_t *index)
 {
@@ -40,7 +40,8 @@ static void update_now(struct sentry *s)
 	s->now = s->ops.tsc(s->ops.ctx);
 }
 
-/* --- replies ------------------------------------------------------------------------------------------ */
+/* --- replies
+ * ------------------------------------------------------------------------------------------ */
 
 static uint32_t reply_room(struct sentry *s)
 {
@@ -53,7 +54,8 @@ static void post(struct sentry *s, struct abi_reply reply)
 	release(&s->ctl->reply.prod, ++s->rep_prod);
 }
 
-/* --- net/stack's callbacks ------------------------------------------------------------------------------ */
+/* --- net/stack's callbacks
+ * ------------------------------------------------------------------------------ */
 
 static bool stack_inspect(void *ctx, enum abi_port from, const uint8_t *frame, size_t len)
 {
@@ -83,10 +85,10 @@ static void stack_send(void *ctx, enum abi_port to, uint8_t *buffer, size_t len)
 	struct sentry *s = ctx;
 	size_t slot = (size_t)(buffer - s->frames) / ABI_FRAME_SIZE;
 	post(s, (struct abi_reply){
-			.type = ABI_REP_SEND,
-			.port = (uint8_t)to,
-			.len = (uint16_t)len,
-			.slot = (uint16_t)slot,
+		    .type = ABI_REP_SEND,
+		    .port = (uint8_t)to,
+		    .len = (uint16_t)len,
+		    .slot = (uint16_t)slot,
 		});
 }
 
@@ -118,7 +120,8 @@ static void stack_fatal(void *ctx, const char *text)
 	s->ops.fatal(s->ops.ctx, text);
 }
 
-/* --- other callbacks ------------------------------------------------------------------------------------ */
+/* --- other callbacks
+ * ------------------------------------------------------------------------------------ */
 
 static void emit(void *ctx, enum eve_class cls, const char *line, size_t len)
 {
@@ -132,8 +135,8 @@ static const volatile uint64_t *guest_page(void *ctx, uint64_t gpa)
 	struct sentry *s = ctx;
 	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
 		const struct abi_ram *r = &s->ctl->ram[i];
-		if (gpa >= r->base && gpa - r->base < r->size && r->size - (gpa - r->base) >= ABI_PAGE &&
-		    gpa % ABI_PAGE == 0)
+		if (gpa >= r->base && gpa - r->base < r->size &&
+		    r->size - (gpa - r->base) >= ABI_PAGE && gpa % ABI_PAGE == 0)
 			return (const volatile uint64_t *)(uintptr_t)(s->ctl->window + gpa);
 	}
 	return NULL;
@@ -144,17 +147,18 @@ static void root_gone(void *ctx, uint64_t root, uint64_t first_tsc, uint32_t cpu
 	struct sentry *s = ctx;
 	uint64_t last_tsc = 0, switches = s->ops.forget(s->ops.ctx, root, &last_tsc);
 	struct eve_process event = {
-		.action = EVE_PROCESS_GONE,
-		.cr3 = root,
-		.switches = switches,
-		.first_ns = clock_ns(&s->clock, first_tsc),
-		.last_ns = clock_ns(&s->clock, last_tsc ? last_tsc : s->now),
-		.cpu = cpu,
+	    .action = EVE_PROCESS_GONE,
+	    .cr3 = root,
+	    .switches = switches,
+	    .first_ns = clock_ns(&s->clock, first_tsc),
+	    .last_ns = clock_ns(&s->clock, last_tsc ? last_tsc : s->now),
+	    .cpu = cpu,
 	};
 	ids_event_process(&s->eve, &event, sentry_now_ns(s));
 }
 
-/* --- requests ------------------------------------------------------------------------------------------- */
+/* --- requests
+ * ------------------------------------------------------------------------------------------- */
 
 static void do_frame(struct sentry *s, const struct abi_request *r)
 {
@@ -171,9 +175,9 @@ static void do_frame(struct sentry *s, const struct abi_request *r)
 		verdict = stack_input((enum abi_port)r->port, frame, r->len);
 	}
 	post(s, (struct abi_reply){
-			.type = ABI_REP_VERDICT,
-			.verdict = (uint8_t)verdict,
-			.slot = (uint16_t)r->slot,
+		    .type = ABI_REP_VERDICT,
+		    .verdict = (uint8_t)verdict,
+		    .slot = (uint16_t)r->slot,
 		});
 }
 
@@ -192,11 +196,11 @@ static void do_root(struct sentry *s, const struct abi_request *r)
 	if (!roots_seen(s->roots, r->a, r->b, cpu) || (r->c & ABI_ROOT_KNOWN))
 		return;
 	struct eve_process event = {
-		.action = EVE_PROCESS_SEEN,
-		.cr3 = r->a & ~(ABI_PAGE - 1),
-		.first_ns = clock_ns(&s->clock, r->b),
-		.last_ns = clock_ns(&s->clock, r->b),
-		.cpu = cpu,
+	    .action = EVE_PROCESS_SEEN,
+	    .cr3 = r->a & ~(ABI_PAGE - 1),
+	    .first_ns = clock_ns(&s->clock, r->b),
+	    .last_ns = clock_ns(&s->clock, r->b),
+	    .cpu = cpu,
 	};
 	ids_event_process(&s->eve, &event, sentry_now_ns(s));
 }
@@ -224,10 +228,10 @@ static void do_request(struct sentry *s, const struct abi_request *r)
 static void pump(struct sentry *s)
 {
 	struct channel_output out = {
-		.bytes = s->output,
-		.size = ABI_OUTPUT,
-		.prod = s->out_prod,
-		.cons = acquire(&s->ctl->output.cons),
+	    .bytes = s->output,
+	    .size = ABI_OUTPUT,
+	    .prod = s->out_prod,
+	    .cons = acquire(&s->ctl->output.cons),
 	};
 	if (out.prod - out.cons > ABI_OUTPUT)
 		s->ops.fatal(s->ops.ctx, "output ring indices");
@@ -259,7 +263,8 @@ static bool drain(struct sentry *s)
 	}
 }
 
-/* --- timers --------------------------------------------------------------------------------------------- */
+/* --- timers
+ * --------------------------------------------------------------------------------------------- */
 
 static void sweep(struct sentry *s)
 {
@@ -319,7 +324,8 @@ uint64_t sentry_step(struct sentry *s)
 	return next_work(s, drained);
 }
 
-/* --- start ---------------------------------------------------------------------------------------------- */
+/* --- start
+ * ---------------------------------------------------------------------------------------------- */
 
 /* Numbered events that neither left nor were counted as lost went down with the last sentry. */
 static void account_restart(struct abi_ctl *ctl)
@@ -335,11 +341,11 @@ static int start_ids(struct sentry *s)
 {
 	const struct ids_ops ops = {.ctx = s->ops.ctx, .alloc = s->ops.alloc};
 	const struct ids_config config = {
-		.link = IDS_LINK_ETHERNET,
-		.ips = true,
-		.in_iface = "vigil0",
-		.seed = s->random,
-		.midstream = true, /* connections outlive a restart of ours */
+	    .link = IDS_LINK_ETHERNET,
+	    .ips = true,
+	    .in_iface = "vigil0",
+	    .seed = s->random,
+	    .midstream = true, /* connections outlive a restart of ours */
 	};
 	const void *blob = s->ctl->rules_size ? (const void *)(uintptr_t)s->ctl->rules : NULL;
 	int err = ids_create(&s->ids, &ops, &s->eve, &config, blob, s->ctl->rules_size);
@@ -355,21 +361,21 @@ static int start_stack(struct sentry *s)
 {
 	const struct abi_ctl *ctl = s->ctl;
 	const struct stack_ops ops = {
-		.ctx = s,
-		.inspect = stack_inspect,
-		.buffer = stack_buffer,
-		.send = stack_send,
-		.now_ms = stack_now_ms,
-		.random = stack_rand,
-		.log = stack_log,
-		.assert_failed = stack_fatal,
+	    .ctx = s,
+	    .inspect = stack_inspect,
+	    .buffer = stack_buffer,
+	    .send = stack_send,
+	    .now_ms = stack_now_ms,
+	    .random = stack_rand,
+	    .log = stack_log,
+	    .assert_failed = stack_fatal,
 	};
 	struct stack_config config = {
-		.address = ctl->nic_present ? ctl->config.address : ADDRESS_NONE,
-		.prefix = ctl->config.addr_prefix,
-		.addr = ctl->config.addr,
-		.gateway = ctl->config.gateway,
-		.name = s->host,
+	    .address = ctl->nic_present ? ctl->config.address : ADDRESS_NONE,
+	    .prefix = ctl->config.addr_prefix,
+	    .addr = ctl->config.addr,
+	    .gateway = ctl->config.gateway,
+	    .name = s->host,
 	};
 	memcpy(config.mac, ctl->mac, sizeof(config.mac));
 	return stack_init(&ops, &config);
@@ -389,7 +395,7 @@ static int start_events(struct sentry *s)
 	memcpy(s->told, ctl->events_told, sizeof(s->told));
 	channel_init(&s->channel, memory, &ctl->events_sent, ctl->events_lost);
 	const struct eve_config config = {
-		.host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit};
+	    .host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit};
 	eve_init(&s->eve, &config);
 	return 0;
 }

@@ -20,7 +20,8 @@
 struct sentry_ops {
 	void *ctx;
 	uint64_t (*tsc)(void *ctx);
-	/* Zeroed memory aligned to 16 bytes, or NULL; only during sentry_init(), never given back. */
+	/* Zeroed memory aligned to 16 bytes, or NULL; only during sentry_init(), never given back.
+	 */
 	void *(*alloc)(void *ctx, size_t size);
 	/* ABI_CALL_FORGET: returns the switches to a root, and when the last one was. */
 	uint64_t (*forget)(void *ctx, uint64_t root, uint64_t *last_tsc);
@@ -35,13 +36,13 @@ struct sentry {
 	struct abi_reply *reply;
 	uint8_t *output, *frames;
 	uint32_t req_cons, rep_prod, out_prod; /* our side of the rings */
-	uint32_t send_used; /* bit for each of our own slots */
+	uint32_t send_used;		       /* bit for each of our own slots */
 	struct clock clock;
-	uint64_t now;      /* TSC, at the last look */
+	uint64_t now;			/* TSC, at the last look */
 	uint64_t next_sweep, next_lost; /* TSC */
 	uint64_t start_ns;
-	uint64_t told[8];       /* as abi_ctl.events_told, with what is told in lines not out yet */
-	uint32_t told_place;    /* of the last of those lines */
+	uint64_t told[8];    /* as abi_ctl.events_told, with what is told in lines not out yet */
+	uint32_t told_place; /* of the last of those lines */
 	uint64_t bad_requests;
 	uint64_t random;
 	char boot[20], host[CONFIG_NAME_MAX];
@@ -56,9 +57,9 @@ struct sentry {
  * blob that is refused is told in an event and gone without. */
 int sentry_init(struct sentry *s, const struct sentry_ops *ops, void *shared);
 
-/* One round: all requests there are, due timers, output. Returns the TSC at which the next round has
- * work although nobody asks, 0: none (the argument of ABI_CALL_YIELD). Bounded by the rings' sizes
- * unless the core goes on filling them. */
+/* One round: all requests there are, due timers, output. Returns the TSC at which the next round
+ * has work although nobody asks, 0: none (the argument of ABI_CALL_YIELD). Bounded by the rings'
+ * sizes unless the core goes on filling them. */
 uint64_t sentry_step(struct sentry *s);
 
 /* Unix time of the current round. */

@@ -41,11 +41,11 @@ static void machine_fatal(void *ctx, const char *why)
 }
 
 static const struct sentry_ops machine = {
-	.tsc = machine_tsc,
-	.alloc = machine_alloc,
-	.forget = machine_forget,
-	.log = machine_log,
-	.fatal = machine_fatal,
+    .tsc = machine_tsc,
+    .alloc = machine_alloc,
+    .forget = machine_forget,
+    .log = machine_log,
+    .fatal = machine_fatal,
 };
 
 void sentry_main(struct abi_ctl *ctl)
@@ -58,7 +58,8 @@ void sentry_main(struct abi_ctl *ctl)
 		char text[64];
 		snprintf(text, sizeof(text), "error %d (heap of %llu KiB)", err,
 			 (unsigned long long)(ctl->heap_size / 1024));
-		die(err == -ENOMEM ? SENTRY_EXIT_MEMORY : SENTRY_EXIT_CONTRACT, "can't start", text);
+		die(err == -ENOMEM ? SENTRY_EXIT_MEMORY : SENTRY_EXIT_CONTRACT, "can't start",
+		    text);
 	}
 	for (;;)
 		hypercall(ABI_CALL_YIELD, sentry_step(&sentry), NULL);

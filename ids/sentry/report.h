@@ -3,8 +3,8 @@
 
 #include "ids/sentry/loop.h"
 
-/* Write the event for one ABI_REQ_EVENT that has one of its own (all but ROOT_SEEN). An unknown kind
- * is told as a fault of the core's. */
+/* Write the event for one ABI_REQ_EVENT that has one of its own (all but ROOT_SEEN). An unknown
+ * kind is told as a fault of the core's. */
 void report_event(struct sentry *s, const struct abi_request *request);
 
 /* `lost` events for what the channel, a restart or the core lost and nobody has told yet. At most

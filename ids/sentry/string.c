@@ -1,6 +1,6 @@
-/* memcpy and its kin for the sentry, in place of newlib's: those of its x86-64 port use non-temporal
- * stores from 256 bytes on (a frame would leave the cache it is about to be read from), the portable
- * ones copy unaligned memory byte by byte. SSE2, which every x86-64 has. */
+/* memcpy and its kin for the sentry, in place of newlib's: those of its x86-64 port use
+ * non-temporal stores from 256 bytes on (a frame would leave the cache it is about to be read
+ * from), the portable ones copy unaligned memory byte by byte. SSE2, which every x86-64 has. */
 #include <emmintrin.h>
 #include <string.h>
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX      "VIGIL-TEST-"
+#define PREFIX	    "VIGIL-TEST-"
 #define OFF_PAYLOAD 42 /* Ethernet, IPv4 without options, UDP or ICMP header */
 #define OFF_PROTO   23
-#define ALERTS      1000
+#define ALERTS	    1000
 
 static void crash(struct sentry *s)
 {
@@ -57,8 +57,8 @@ static const struct {
 	const char *name;
 	void (*act)(struct sentry *s);
 } hooks[] = {
-	{"CRASH", crash}, {"WINDOW", write_window}, {"HANG", hang},
-	{"BADREPLY", bad_reply}, {"EXIT", leave}, {"ALERTS", alerts},
+    {"CRASH", crash},	     {"WINDOW", write_window}, {"HANG", hang},
+    {"BADREPLY", bad_reply}, {"EXIT", leave},	       {"ALERTS", alerts},
 };
 
 void test_hook(struct sentry *s, const struct abi_request *r, const uint8_t *frame)

@@ -3,16 +3,16 @@
 
 #include "hv/abi.h"
 
-#define TYPE_IPV4 0x0800
-#define TYPE_ARP  0x0806
-#define ETH_LEN   14
-#define ARP_LEN   28
-#define IP_LEN    20
-#define ICMP_LEN  8
-#define UDP_LEN   8
+#define TYPE_IPV4  0x0800
+#define TYPE_ARP   0x0806
+#define ETH_LEN	   14
+#define ARP_LEN	   28
+#define IP_LEN	   20
+#define ICMP_LEN   8
+#define UDP_LEN	   8
 #define PROTO_ICMP 1
-#define PROTO_UDP 17
-#define FRAGMENT  0x3fff /* more fragments, or an offset */
+#define PROTO_UDP  17
+#define FRAGMENT   0x3fff /* more fragments, or an offset */
 
 static unsigned be16(const uint8_t *p)
 {
@@ -21,7 +21,8 @@ static unsigned be16(const uint8_t *p)
 
 static bool arp_ok(const uint8_t *p, size_t len)
 {
-	/* Hardware Ethernet, protocol IPv4, address lengths 6 and 4: the only form there is here. */
+	/* Hardware Ethernet, protocol IPv4, address lengths 6 and 4: the only form there is here.
+	 */
 	return len >= ARP_LEN && be16(p) == 1 && be16(p + 2) == TYPE_IPV4 && p[4] == 6 && p[5] == 4;
 }
 

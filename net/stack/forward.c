@@ -68,7 +68,8 @@ static err_t port_input(struct pbuf *p, struct netif *netif)
 		if (own) {
 			s->stats.own++;
 		} else {
-			struct netif *other = &s->port[from == ABI_PORT_GUEST ? ABI_PORT_WIRE : ABI_PORT_GUEST];
+			struct netif *other =
+			    &s->port[from == ABI_PORT_GUEST ? ABI_PORT_WIRE : ABI_PORT_GUEST];
 			s->stats.forwarded[from]++;
 			other->linkoutput(other, p);
 		}

@@ -11,7 +11,7 @@ struct stack {
 	struct stack_stats stats;
 	struct netif port[ABI_PORTS];
 	struct netif own;
-	bool own_up;            /* the own netif is in lwIP's list */
+	bool own_up; /* the own netif is in lwIP's list */
 	uint8_t own_mac[6];
 	const struct pbuf *frame; /* the frame in stack_input(), until it is decided */
 	enum abi_verdict verdict; /* of it */

@@ -15,7 +15,7 @@
 #include "lwip/ip4_addr.h"
 #include "net/stack/check.h"
 
-#define MTU        1500
+#define MTU	   1500
 #define OFF_TYPE   12
 #define TYPE_ARP   0x06
 #define OFF_PROTO  23 /* of an IPv4 header without options, right behind the Ethernet header */
@@ -76,8 +76,8 @@ static err_t own_netif_init(struct netif *netif)
 	netif->mtu = MTU;
 	netif->hwaddr_len = MAC_LEN;
 	memcpy(netif->hwaddr, the_stack.own_mac, MAC_LEN);
-	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-		       NETIF_FLAG_LINK_UP;
+	netif->flags =
+	    NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
 	return ERR_OK;
 }
 

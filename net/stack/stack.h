@@ -2,8 +2,8 @@
  * them, and Vigil's own IP address on lwIP.
  *
  * For the sentry's main loop, the unit tests and the fuzzer. Knows frames, not rings: everything it
- * needs comes by struct stack_ops. There is one stack, because lwIP's state is global; all calls from
- * one thread. May call lwIP only. Frames are hostile: any bytes, any length.
+ * needs comes by struct stack_ops. There is one stack, because lwIP's state is global; all calls
+ * from one thread. May call lwIP only. Frames are hostile: any bytes, any length.
  */
 #pragma once
 
@@ -15,7 +15,8 @@
 
 struct stack_ops {
 	void *ctx; /* handed to each */
-	/* False: the frame must not go on. Called once for each frame that is well formed as Ethernet. */
+	/* False: the frame must not go on. Called once for each frame that is well formed as
+	 * Ethernet. */
 	bool (*inspect)(void *ctx, enum abi_port from, const uint8_t *frame, size_t len);
 	/* Room of ABI_FRAME_SIZE bytes for one frame of our own, or NULL if there is none now. Each
 	 * buffer taken is given to send(). */
@@ -30,21 +31,21 @@ struct stack_ops {
 };
 
 struct stack_config {
-	uint8_t mac[6];  /* the NIC's, and the guest's */
-	uint8_t address; /* enum config_address */
-	uint8_t prefix;  /* of addr */
+	uint8_t mac[6];		/* the NIC's, and the guest's */
+	uint8_t address;	/* enum config_address */
+	uint8_t prefix;		/* of addr */
 	uint32_t addr, gateway; /* host byte order, for ADDRESS_FIXED */
-	const char *name; /* told to the DHCP server; must outlive the stack */
+	const char *name;	/* told to the DHCP server; must outlive the stack */
 };
 
 struct stack_stats {
 	uint64_t forwarded[ABI_PORTS]; /* by the port they came from */
 	uint64_t dropped[ABI_PORTS];   /* by the inspection */
-	uint64_t own;                  /* for Vigil's address only, so not forwarded */
-	uint64_t malformed;            /* no Ethernet frame, or unfit for lwIP */
-	uint64_t spoofed;              /* came with Vigil's own MAC address as their source */
-	uint64_t sent;                 /* frames of our own */
-	uint64_t no_memory;            /* frames of or for lwIP that found no room */
+	uint64_t own;		       /* for Vigil's address only, so not forwarded */
+	uint64_t malformed;	       /* no Ethernet frame, or unfit for lwIP */
+	uint64_t spoofed;	       /* came with Vigil's own MAC address as their source */
+	uint64_t sent;		       /* frames of our own */
+	uint64_t no_memory;	       /* frames of or for lwIP that found no room */
 };
 
 /* Start. `config` is copied. May be called again (the host's tests do): lwIP starts anew.
@@ -63,9 +64,10 @@ uint32_t stack_sleep_ms(void);
 
 const struct stack_stats *stack_stats(void);
 
-/* Vigil's own MAC address: the NIC's, made locally administered (IEEE 802, bit 1 of the first octet),
- * or, if it is that already, with bit 2 of the first octet inverted. A fixed rule, so that it stays
- * the same over restarts and needs no configuration; a shared MAC is a choice for later. */
+/* Vigil's own MAC address: the NIC's, made locally administered (IEEE 802, bit 1 of the first
+ * octet), or, if it is that already, with bit 2 of the first octet inverted. A fixed rule, so that
+ * it stays the same over restarts and needs no configuration; a shared MAC is a choice for later.
+ */
 void stack_own_mac(uint8_t own[6], const uint8_t nic[6]);
 
 /* Vigil's address now, host byte order; 0: none (yet). */

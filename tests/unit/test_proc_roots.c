@@ -9,7 +9,7 @@
 
 #include "ids/proc/roots.h"
 
-#define PAGES   5000
+#define PAGES	5000
 #define PRESENT 0x63ull
 
 struct fixture {
@@ -197,8 +197,8 @@ static void test_slices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_seen_once), T(test_no_user_half), T(test_page_reused),
-		T(test_outside_window), T(test_many), T(test_slices),
+	    T(test_seen_once),	    T(test_no_user_half), T(test_page_reused),
+	    T(test_outside_window), T(test_many),	  T(test_slices),
 	};
 	return cmocka_run_group_tests_name("proc_roots", tests, NULL, NULL);
 }

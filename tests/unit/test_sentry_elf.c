@@ -1,9 +1,9 @@
 /* The sentry's linked image, run in user mode: loaded and relocated as the core does, each VMCALL
  * replaced by an instruction that faults, hypercalls served by the signal handler.
  *
- * Proves crt0, relocations, newlib's hooks and the test image's hooks without a hypervisor. What the
- * core itself adds (EPT, budget) is not here. Built without sanitizers: they know nothing of the
- * image's stack.
+ * Proves crt0, relocations, newlib's hooks and the test image's hooks without a hypervisor. What
+ * the core itself adds (EPT, budget) is not here. Built without sanitizers: they know nothing of
+ * the image's stack.
  */
 #include "tests/unit/sentry_core.h"
 
@@ -18,8 +18,8 @@
 
 #define IMAGE_MAX (1536 * 1024) /* bytes resident, the design's target */
 #define HEAP_SIZE (4u * 1024 * 1024)
-#define VMCALL    "\x0f\x01\xc1"
-#define TRAP      "\x0f\x0b\x90" /* UD2, NOP */
+#define VMCALL	  "\x0f\x01\xc1"
+#define TRAP	  "\x0f\x0b\x90" /* UD2, NOP */
 
 enum ending { END_RAN, END_EXIT, END_CRASH, END_MEMORY, END_HANG };
 
@@ -33,13 +33,14 @@ static struct {
 static struct {
 	sigjmp_buf out;
 	volatile enum ending ending;
-	volatile uint64_t code;     /* of ABI_CALL_EXIT */
+	volatile uint64_t code; /* of ABI_CALL_EXIT */
 	volatile unsigned yields, most_yields;
 	volatile uint64_t deadline; /* of the last ABI_CALL_YIELD */
 	char log[512];
 } run;
 
-/* --- loading ------------------------------------------------------------------------------------------- */
+/* --- loading
+ * ------------------------------------------------------------------------------------------- */
 
 static uint8_t *read_file(const char *path, size_t *size)
 {
@@ -68,7 +69,8 @@ static void relocate(const Elf64_Dyn *dyn)
 	for (; r < end; r++) {
 		assert_int_equal(ELF64_R_TYPE(r->r_info), R_X86_64_RELATIVE);
 		assert_true(r->r_offset <= image.size - 8);
-		*(uint64_t *)(image.base + r->r_offset) = (uint64_t)image.base + (uint64_t)r->r_addend;
+		*(uint64_t *)(image.base + r->r_offset) =
+		    (uint64_t)image.base + (uint64_t)r->r_addend;
 	}
 }
 
@@ -98,7 +100,8 @@ static void load(const char *path)
 		if (ph[i].p_type == PT_LOAD)
 			image.size = ABI_ROUND(ph[i].p_vaddr + ph[i].p_memsz);
 	}
-	image.base = mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	image.base =
+	    mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(image.base, MAP_FAILED);
 	const Elf64_Dyn *dyn = NULL;
 	for (int i = 0; i < eh->e_phnum; i++) {
@@ -115,14 +118,16 @@ static void load(const char *path)
 		uint8_t *at = image.base + ph[i].p_vaddr;
 		if (ph[i].p_flags & PF_X)
 			replace_hypercalls(at, at + ph[i].p_filesz);
-		int rights = (ph[i].p_flags & PF_R ? PROT_READ : 0) | (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
+		int rights = (ph[i].p_flags & PF_R ? PROT_READ : 0) |
+			     (ph[i].p_flags & PF_W ? PROT_WRITE : 0) |
 			     (ph[i].p_flags & PF_X ? PROT_EXEC : 0);
 		assert_int_equal(mprotect(at, ABI_ROUND(ph[i].p_memsz), rights), 0);
 	}
 	image.entry = (uint64_t)image.base + eh->e_entry;
-	image.heap = mmap(NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	image.stack = mmap(NULL, ABI_SENTRY_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			   -1, 0);
+	image.heap =
+	    mmap(NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	image.stack = mmap(NULL, ABI_SENTRY_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	core.ctl->heap = (uint64_t)image.heap;
 	core.ctl->heap_size = HEAP_SIZE;
 	free(file);
@@ -135,7 +140,8 @@ static void unload(void)
 	munmap(image.stack, ABI_SENTRY_STACK);
 }
 
-/* --- running ------------------------------------------------------------------------------------------- */
+/* --- running
+ * ------------------------------------------------------------------------------------------- */
 
 static void finish(enum ending ending)
 {
@@ -201,7 +207,8 @@ static enum ending go(unsigned yields)
 {
 	static const int signals[] = {SIGILL, SIGSEGV, SIGVTALRM};
 	const struct itimerval limit = {.it_value = {.tv_sec = 1}}, off = {0};
-	const struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	const struct sigaction act = {.sa_sigaction = on_signal,
+				      .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	struct sigaction old[3]; /* cmocka's */
 	run.yields = 0;
 	run.most_yields = yields;
@@ -225,7 +232,8 @@ static int setup(void **state)
 	(void)state;
 	core_init(&core);
 	core.ctl->tsc_khz = 1000000;
-	core.ctl->window = (uint64_t)mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	core.ctl->window =
+	    (uint64_t)mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	core.ctl->window_size = 16 * 4096;
 	core.ctl->nram = 1;
 	core.ctl->ram[0] = (struct abi_ram){0, 16 * 4096};
@@ -241,7 +249,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- tests --------------------------------------------------------------------------------------------- */
+/* --- tests
+ * --------------------------------------------------------------------------------------------- */
 
 static void test_image(void **state)
 {
@@ -314,7 +323,8 @@ static void test_own_address(void **state)
 	assert_string_equal(run.log, "own address 10.77.0.9\n");
 	while (core_reply(&core, &reply))
 		sent += reply.type == ABI_REP_SEND;
-	assert_int_equal(sent, 4); /* ARP: announcement, then who is 10.77.0.1, both to both sides */
+	assert_int_equal(sent,
+			 4); /* ARP: announcement, then who is 10.77.0.1, both to both sides */
 }
 
 static void test_small_heap(void **state)
@@ -351,9 +361,9 @@ static void test_hooks(void **state)
 		const char *marker;
 		enum ending ending;
 	} cases[] = {
-		{"VIGIL-TEST-CRASH", END_CRASH}, {"VIGIL-TEST-WINDOW", END_MEMORY},
-		{"VIGIL-TEST-HANG", END_HANG},   {"VIGIL-TEST-EXIT", END_EXIT},
-		{"VIGIL-TEST-", END_RAN},
+	    {"VIGIL-TEST-CRASH", END_CRASH}, {"VIGIL-TEST-WINDOW", END_MEMORY},
+	    {"VIGIL-TEST-HANG", END_HANG},   {"VIGIL-TEST-EXIT", END_EXIT},
+	    {"VIGIL-TEST-", END_RAN},
 	};
 	uint8_t frame[60] = {0};
 	struct abi_reply reply;
@@ -415,9 +425,8 @@ int main(void)
 	const stack_t ss = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
 	sigaltstack(&ss, NULL);
 	const struct CMUnitTest tests[] = {
-		T(test_image),      T(test_runs),           T(test_own_address),
-		T(test_small_heap), T(test_wrong_contract), T(test_hooks),
-		T(test_hook_reply), T(test_hook_alerts),
+	    T(test_image),	    T(test_runs),  T(test_own_address), T(test_small_heap),
+	    T(test_wrong_contract), T(test_hooks), T(test_hook_reply),	T(test_hook_alerts),
 	};
 	return cmocka_run_group_tests_name("sentry_elf", tests, NULL, NULL);
 }

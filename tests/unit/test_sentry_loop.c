@@ -48,11 +48,11 @@ static void op_fatal(void *ctx, const char *why)
 }
 
 static const struct sentry_ops ops = {
-	.tsc = op_tsc,
-	.alloc = op_alloc,
-	.forget = op_forget,
-	.log = op_log,
-	.fatal = op_fatal,
+    .tsc = op_tsc,
+    .alloc = op_alloc,
+    .forget = op_forget,
+    .log = op_log,
+    .fatal = op_fatal,
 };
 
 static void free_blocks(void)
@@ -105,7 +105,8 @@ static void sleep_ms(unsigned ms)
 	core.tsc += (uint64_t)ms * core.ctl->tsc_khz;
 }
 
-/* --- contract ------------------------------------------------------------------------------------------ */
+/* --- contract
+ * ------------------------------------------------------------------------------------------ */
 
 static void test_contract(void **state)
 {
@@ -135,7 +136,8 @@ static void test_no_memory(void **state)
 	assert_int_equal(sentry_init(sentry, &poor, core.shared), -ENOMEM);
 }
 
-/* --- rings --------------------------------------------------------------------------------------------- */
+/* --- rings
+ * --------------------------------------------------------------------------------------------- */
 
 static void test_frames(void **state)
 {
@@ -148,8 +150,8 @@ static void test_frames(void **state)
 	for (unsigned round = 0; round < 100; round++) {
 		unsigned batch = round * 7 % 300;
 		for (unsigned i = 0; i < batch; i++, next++)
-			assert_true(core_frame(&core, (enum abi_port)(next % 2), next % ABI_FRAME_SLOTS,
-					       frame, sizeof(frame)));
+			assert_true(core_frame(&core, (enum abi_port)(next % 2),
+					       next % ABI_FRAME_SLOTS, frame, sizeof(frame)));
 		sentry_step(sentry);
 		while (core_reply(&core, &reply)) {
 			assert_int_equal(reply.type, ABI_REP_VERDICT);
@@ -172,7 +174,8 @@ static void test_full_replies(void **state)
 	unsigned pushed = 0, answered = 0;
 	start();
 	while (pushed < ABI_REPLIES)
-		assert_true(core_frame(&core, ABI_PORT_WIRE, pushed++ % ABI_FRAME_SLOTS, frame, 60));
+		assert_true(
+		    core_frame(&core, ABI_PORT_WIRE, pushed++ % ABI_FRAME_SLOTS, frame, 60));
 	sentry_step(sentry);
 	while (core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .len = 60}))
 		pushed++;
@@ -183,7 +186,8 @@ static void test_full_replies(void **state)
 	for (int i = 0; i < 10; i++)
 		assert_true(core_reply(&core, &reply));
 	sentry_step(sentry);
-	assert_int_equal(core.ctl->request.prod - core.ctl->request.cons, pushed - ABI_REPLIES - 10);
+	assert_int_equal(core.ctl->request.prod - core.ctl->request.cons,
+			 pushed - ABI_REPLIES - 10);
 	answered = 10;
 	for (int i = 0; i < 3; i++) {
 		while (core_reply(&core, &reply))
@@ -199,12 +203,14 @@ static void test_bad_requests(void **state)
 	struct abi_reply reply;
 	start();
 	core_push(&core, (struct abi_request){.type = 99});
-	core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .len = 60, .slot = ABI_FRAME_SLOTS});
+	core_push(&core,
+		  (struct abi_request){.type = ABI_REQ_FRAME, .len = 60, .slot = ABI_FRAME_SLOTS});
 	core_push(&core, (struct abi_request){.type = ABI_REQ_SENT, .slot = 3});
 	core_push(&core, (struct abi_request){.type = ABI_REQ_SENT, .slot = ABI_SLOTS - 1});
 	core_push(&core, (struct abi_request){.type = ABI_REQ_EVENT, .port = 200});
 	core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .len = 3000, .slot = 1});
-	core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .port = 7, .len = 60, .slot = 2});
+	core_push(&core,
+		  (struct abi_request){.type = ABI_REQ_FRAME, .port = 7, .len = 60, .slot = 2});
 	core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .len = 5, .slot = 3});
 	sentry_step(sentry);
 	assert_int_equal(sentry->bad_requests, 5);
@@ -217,7 +223,8 @@ static void test_bad_requests(void **state)
 	assert_false(core_reply(&core, &reply));
 }
 
-/* --- own frames ---------------------------------------------------------------------------------------- */
+/* --- own frames
+ * ---------------------------------------------------------------------------------------- */
 
 static void test_own_slots(void **state)
 {
@@ -234,7 +241,8 @@ static void test_own_slots(void **state)
 	assert_string_equal(log_text, "own address 10.77.0.9");
 	assert_true(sentry_step(sentry) > 0); /* lwIP has timers */
 
-	/* More pings than slots, none of them told as sent. lwIP asks both sides who 10.77.0.1 is. */
+	/* More pings than slots, none of them told as sent. lwIP asks both sides who 10.77.0.1 is.
+	 */
 	size_t len = core_ping(frame, own_mac);
 	for (uint32_t i = 0; i < 64; i++) {
 		assert_true(core_frame(&core, ABI_PORT_WIRE, i, frame, len));
@@ -263,7 +271,8 @@ static void test_own_slots(void **state)
 
 	/* Slots come back. */
 	for (uint32_t i = 0; i < ABI_SEND_SLOTS; i++)
-		core_push(&core, (struct abi_request){.type = ABI_REQ_SENT, .slot = ABI_FRAME_SLOTS + i});
+		core_push(&core,
+			  (struct abi_request){.type = ABI_REQ_SENT, .slot = ABI_FRAME_SLOTS + i});
 	for (uint32_t i = 0; i < 8; i++) {
 		assert_true(core_frame(&core, ABI_PORT_WIRE, i, frame, len));
 		sentry_step(sentry);
@@ -276,7 +285,8 @@ static void test_own_slots(void **state)
 	assert_true(sent > 0);
 }
 
-/* --- events -------------------------------------------------------------------------------------------- */
+/* --- events
+ * -------------------------------------------------------------------------------------------- */
 
 static void test_events(void **state)
 {
@@ -297,10 +307,12 @@ static void test_events(void **state)
 				     "\"platform\":\"Test CPU \\\"quoted\\\"\",\"cpus\":2"));
 	assert_true(core_told(&core, "\"controls\":[\"ept\",\"vpid\",\"unrestricted_guest\"]"));
 	assert_true(core_told(&core, "\"action\":\"ready\",\"cpus\":2"));
-	assert_true(core_told(&core, "\"action\":\"fault\",\"what\":\"memory\",\"reason\":\"hidden_access\","
-				     "\"address\":\"0x1000\",\"rip\":\"0xffffffff81000000\","
-				     "\"reads\":5,\"writes\":3"));
-	assert_true(core_told(&core, "\"what\":\"net\",\"reason\":\"chain_loop\",\"queue\":\"0x1\""));
+	assert_true(core_told(
+	    &core, "\"action\":\"fault\",\"what\":\"memory\",\"reason\":\"hidden_access\","
+		   "\"address\":\"0x1000\",\"rip\":\"0xffffffff81000000\","
+		   "\"reads\":5,\"writes\":3"));
+	assert_true(
+	    core_told(&core, "\"what\":\"net\",\"reason\":\"chain_loop\",\"queue\":\"0x1\""));
 	assert_true(core_told(&core, "\"what\":\"sentry\",\"reason\":\"hang\",\"rip\":\"0x1234\","
 				     "\"detail\":\"0x63\",\"restarts\":0"));
 	assert_true(core_told(&core, "\"what\":\"guest\",\"reason\":\"machine_check\""));
@@ -331,9 +343,10 @@ static void test_stats(void **state)
 	counter("net.a_name_as_long_as_a_name_can_be_of_40", 2);
 	core_event(&core, ABI_EVENT_STATS, 0, 0, 0);
 	settle();
-	assert_true(core_told(&core, "\"action\":\"stats\",\"exits\":{\"cpuid\":5,\"msr_read\":7},"
-				     "\"net\":{\"rx_frames\":9,\"a_name_as_long_as_a_name_can_be_of_4\":2},"
-				     "\"core\":{\"alone\":1},\"stack\":{"));
+	assert_true(
+	    core_told(&core, "\"action\":\"stats\",\"exits\":{\"cpuid\":5,\"msr_read\":7},"
+			     "\"net\":{\"rx_frames\":9,\"a_name_as_long_as_a_name_can_be_of_4\":2},"
+			     "\"core\":{\"alone\":1},\"stack\":{"));
 	assert_true(core_told(&core, "\"event_type\":\"stats\""));
 	assert_int_equal(core_count(&core, "\n"), 2);
 }
@@ -381,13 +394,15 @@ static void test_rules(void **state)
 	static const struct {
 		const char *payload;
 		enum abi_verdict verdict;
-	} cases[] = {{"harmless", ABI_VERDICT_PASS}, {"see ATTACK", ABI_VERDICT_DROP},
+	} cases[] = {{"harmless", ABI_VERDICT_PASS},
+		     {"see ATTACK", ABI_VERDICT_DROP},
 		     {"see odd", ABI_VERDICT_PASS}};
 	struct abi_reply reply;
 	size_t len;
-	void *blob = world_compile("drop udp any any -> any any (msg:\"bad\"; content:\"ATTACK\"; sid:1;)\n"
-				   "alert udp any any -> any any (msg:\"odd\"; content:\"odd\"; sid:2;)\n",
-				   &len);
+	void *blob =
+	    world_compile("drop udp any any -> any any (msg:\"bad\"; content:\"ATTACK\"; sid:1;)\n"
+			  "alert udp any any -> any any (msg:\"odd\"; content:\"odd\"; sid:2;)\n",
+			  &len);
 	core.ctl->rules = (uintptr_t)blob;
 	core.ctl->rules_size = len;
 	start();
@@ -409,7 +424,8 @@ static void test_rules(void **state)
 	free(blob);
 }
 
-/* --- address spaces -------------------------------------------------------------------------------------- */
+/* --- address spaces
+ * -------------------------------------------------------------------------------------- */
 
 static void test_roots(void **state)
 {
@@ -444,7 +460,8 @@ static void test_roots(void **state)
 	assert_int_equal(forgotten, 0x5000);
 }
 
-/* --- losses and restarts ---------------------------------------------------------------------------------- */
+/* --- losses and restarts
+ * ---------------------------------------------------------------------------------- */
 
 /* Sum of the counts that `lost` lines tell. */
 static uint64_t told_lost(void)
@@ -543,10 +560,10 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_contract),     T(test_no_memory), T(test_frames), T(test_full_replies),
-		T(test_bad_requests), T(test_own_slots), T(test_events), T(test_stats),
-		T(test_all_counters), T(test_broken_rules), T(test_rules), T(test_roots), T(test_flood),
-		T(test_restart),
+	    T(test_contract),	  T(test_no_memory),	T(test_frames), T(test_full_replies),
+	    T(test_bad_requests), T(test_own_slots),	T(test_events), T(test_stats),
+	    T(test_all_counters), T(test_broken_rules), T(test_rules),	T(test_roots),
+	    T(test_flood),	  T(test_restart),
 	};
 	return cmocka_run_group_tests_name("sentry_loop", tests, NULL, NULL);
 }

@@ -11,9 +11,9 @@ void *sentry_memcpy(void *restrict to, const void *restrict from, size_t len);
 void *sentry_memmove(void *to, const void *from, size_t len);
 void *sentry_memset(void *to, int value, size_t len);
 
-#define memcpy  sentry_memcpy
+#define memcpy	sentry_memcpy
 #define memmove sentry_memmove
-#define memset  sentry_memset
+#define memset	sentry_memset
 #include "ids/sentry/string.c"
 #undef memcpy
 #undef memmove
@@ -39,7 +39,8 @@ static void test_memcpy(void **state)
 			for (size_t from = 0; from < 17; from++) {
 				prepare();
 				memcpy(want + to, source + from, len);
-				assert_ptr_equal(sentry_memcpy(got + to, source + from, len), got + to);
+				assert_ptr_equal(sentry_memcpy(got + to, source + from, len),
+						 got + to);
 				assert_memory_equal(got, want, SIZE);
 			}
 		}
@@ -75,9 +76,9 @@ static void test_memset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memcpy),
-		cmocka_unit_test(test_memmove),
-		cmocka_unit_test(test_memset),
+	    cmocka_unit_test(test_memcpy),
+	    cmocka_unit_test(test_memmove),
+	    cmocka_unit_test(test_memset),
 	};
 	return cmocka_run_group_tests_name("sentry_string", tests, NULL, NULL);
 }

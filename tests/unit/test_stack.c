@@ -18,12 +18,12 @@ static const uint8_t own_mac[6] = {0xb2, 0xc4, 0x20, 0, 0, 1};
 static const uint8_t peer_mac[6] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 
-#define OWN_IP   0x0a4d0009 /* 10.77.0.9 */
-#define PEER_IP  0x0a4d0001
+#define OWN_IP	 0x0a4d0009 /* 10.77.0.9 */
+#define PEER_IP	 0x0a4d0001
 #define GUEST_IP 0x0a4d0002
 
 static struct {
-	bool refuse;      /* what inspect answers */
+	bool refuse; /* what inspect answers */
 	bool no_buffer;
 	unsigned inspected;
 	enum abi_port from;
@@ -88,24 +88,24 @@ static void assert_hit(void *ctx, const char *text)
 }
 
 static const struct stack_ops ops = {
-	.inspect = inspect,
-	.buffer = buffer,
-	.send = send_frame,
-	.now_ms = now_ms,
-	.random = random32,
-	.log = log_text,
-	.assert_failed = assert_hit,
+    .inspect = inspect,
+    .buffer = buffer,
+    .send = send_frame,
+    .now_ms = now_ms,
+    .random = random32,
+    .log = log_text,
+    .assert_failed = assert_hit,
 };
 
 static void start(enum config_address address)
 {
 	uint32_t now = world.now;
 	struct stack_config config = {
-		.address = (uint8_t)address,
-		.prefix = 24,
-		.addr = OWN_IP,
-		.gateway = PEER_IP,
-		.name = "vigil",
+	    .address = (uint8_t)address,
+	    .prefix = 24,
+	    .addr = OWN_IP,
+	    .gateway = PEER_IP,
+	    .name = "vigil",
 	};
 	memcpy(config.mac, nic_mac, 6);
 	memset(&world, 0, sizeof(world));
@@ -113,7 +113,8 @@ static void start(enum config_address address)
 	assert_int_equal(stack_init(&ops, &config), 0);
 }
 
-/* --- frames ------------------------------------------------------------------------------------------ */
+/* --- frames
+ * ------------------------------------------------------------------------------------------ */
 
 static void put16(uint8_t *p, unsigned v)
 {
@@ -190,7 +191,8 @@ static size_t ping(uint8_t *f, const uint8_t *to_mac, const uint8_t *from_mac, u
 	return len;
 }
 
-/* --- forwarding ---------------------------------------------------------------------------------------- */
+/* --- forwarding
+ * ---------------------------------------------------------------------------------------- */
 
 static void test_forward(void **state)
 {
@@ -234,7 +236,8 @@ static void test_lengths(void **state)
 	assert_int_equal(stack_input(ABI_PORTS, f, 60), ABI_VERDICT_DROP);
 }
 
-/* --- own address --------------------------------------------------------------------------------------- */
+/* --- own address
+ * --------------------------------------------------------------------------------------- */
 
 static void test_own_mac(void **state)
 {
@@ -242,7 +245,8 @@ static void test_own_mac(void **state)
 	uint8_t own[6], again[6];
 	stack_own_mac(own, nic_mac);
 	assert_memory_equal(own, own_mac, 6);
-	/* A NIC that is locally administered already (as QEMU's): still another one, still unicast. */
+	/* A NIC that is locally administered already (as QEMU's): still another one, still unicast.
+	 */
 	stack_own_mac(again, own);
 	assert_memory_not_equal(again, own, 6);
 	assert_int_equal(again[0] & 3, 2);
@@ -397,7 +401,7 @@ static void test_frame_ok(void **state)
 	size_t len = ping(f, own_mac, peer_mac, PEER_IP, OWN_IP);
 	assert_true(stack_frame_ok(f, len));
 	assert_false(stack_frame_ok(f, len - 1)); /* shorter than its total length */
-	put16(f + 20, 0x2000); /* more fragments */
+	put16(f + 20, 0x2000);			  /* more fragments */
 	assert_false(stack_frame_ok(f, len));
 	put16(f + 20, 0x4000); /* don't fragment */
 	assert_true(stack_frame_ok(f, len));
@@ -417,12 +421,13 @@ static void test_frame_ok(void **state)
 	assert_false(stack_frame_ok(f, len));
 }
 
-/* --- DHCP ---------------------------------------------------------------------------------------------- */
+/* --- DHCP
+ * ---------------------------------------------------------------------------------------------- */
 
 static size_t dhcp_reply(uint8_t *f, const uint8_t *discover, unsigned type)
 {
-	static const uint8_t tail[] = {54, 4, 10, 77, 0, 1, 51, 4, 0, 0, 14, 16,
-				       1,  4, 255, 255, 255, 0, 3, 4, 10, 77, 0, 1, 255};
+	static const uint8_t tail[] = {54, 4,	10,  77,  0, 1, 51, 4,	0,  0, 14, 16, 1,
+				       4,  255, 255, 255, 0, 3, 4,  10, 77, 0, 1,  255};
 	memset(f, 0, ABI_FRAME_SIZE);
 	ethernet(f, own_mac, peer_mac, 0x0800);
 	uint8_t *b = f + 42;
@@ -503,11 +508,11 @@ static void test_bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_forward),     cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_own_mac),     cmocka_unit_test(test_own_address),
-		cmocka_unit_test(test_no_leak),     cmocka_unit_test(test_spoofed),
-		cmocka_unit_test(test_malformed),   cmocka_unit_test(test_frame_ok),
-		cmocka_unit_test(test_dhcp),        cmocka_unit_test(test_bad_config),
+	    cmocka_unit_test(test_forward),   cmocka_unit_test(test_lengths),
+	    cmocka_unit_test(test_own_mac),   cmocka_unit_test(test_own_address),
+	    cmocka_unit_test(test_no_leak),   cmocka_unit_test(test_spoofed),
+	    cmocka_unit_test(test_malformed), cmocka_unit_test(test_frame_ok),
+	    cmocka_unit_test(test_dhcp),      cmocka_unit_test(test_bad_config),
 	};
 	return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 
 #define _WANT_IO_C99_FORMATS 1 /* %zu, %hhx, %jd */
 #define _WANT_IO_LONG_LONG   1 /* %llu */
-#define _MB_LEN_MAX          1
+#define _MB_LEN_MAX	     1
 #define _HAVE_LONG_DOUBLE    1
 #define _REENT_CHECK_VERIFY  1
 

@@ -20,9 +20,9 @@ void stack_assert_failed(const char *text) __attribute__((noreturn));
 uint32_t stack_random(void);
 
 #define LWIP_PLATFORM_ASSERT(text) stack_assert_failed(text)
-#define LWIP_PLATFORM_DIAG(args) \
-	do {                     \
+#define LWIP_PLATFORM_DIAG(args)                                                                   \
+	do {                                                                                       \
 	} while (0)
-#define LWIP_RAND() stack_random()
+#define LWIP_RAND()	 stack_random()
 #define LWIP_NO_UNISTD_H 1
-#define LWIP_NO_CTYPE_H  1 /* its own few functions are enough */
+#define LWIP_NO_CTYPE_H	 1 /* its own few functions are enough */
