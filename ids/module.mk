@@ -22,3 +22,7 @@ IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
 IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine
 UNIT_TESTS += $(IDS_TESTS)
 $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)))
+
+IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame
+FUZZERS += $(IDS_FUZZERS)
+$(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)))
