@@ -24,6 +24,8 @@ IS_CLANG := $(findstring clang,$(CC))
 O ?= build$(if $(IS_CLANG),-clang)
 CACHE := $(abspath $(or $(VIGIL_CACHE),$(HOME)/.cache/vigil))
 VERSION := 0.1.0
+# V=1 shows the commands.
+Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
 REPRO := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=cache -fno-ident -Wa,--noexecstack

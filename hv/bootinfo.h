@@ -3,12 +3,12 @@
  *
  * The reserved block. boot/ allocates ONE physically contiguous, 2 MiB aligned block of memory as
  * EfiReservedMemoryType, whose size is a multiple of 2 MiB, and puts into it, each at a page
- * boundary and in this order: the core's image (relocated), this structure, the sentry's ELF file,
- * the rules blob. What follows (`free_base` to the block's end) is the core's page pool. Nothing of
+ * boundary and in this order: the core's image (relocated), this structure, the sentry's image
+ * (relocated to ABI_SENTRY_BASE, the pristine copy of every restart), the rules blob. What follows (`free_base` to the block's end) is the core's page pool. Nothing of
  * Vigil lies outside of the block, so that hiding the block from the guest hides Vigil.
  *
  * Start. The loader then, on the BSP:
- *   1. calls core_entry(&boot_info) at core_base + ELF entry (System V convention, firmware's
+ *   1. calls core_init(&boot_info), at core_base + ELF entry (System V convention, firmware's
  *      environment, any interrupt state): core_init. Builds all tables, checks this CPU's
  *      capabilities. 0 or negative errno; boot_info->message says why. Nothing has changed then.
  *   2. calls boot_info->check_cpu(index) on every AP (MP services, one at a time): 0 or -errno;
@@ -82,7 +82,9 @@ struct boot_info {
 	uint64_t block_base, block_size;
 	uint64_t core_base, core_size;     /* image in memory, pages */
 	uint64_t core_text_size, core_rodata_size; /* rights: [text R-X][rodata R--][rest RW-] */
-	uint64_t sentry_base, sentry_size; /* the sentry's ELF file */
+	uint64_t sentry_base, sentry_size; /* the sentry's image in memory, pages, same rights */
+	uint64_t sentry_text_size, sentry_rodata_size;
+	uint64_t sentry_entry;             /* offset of its entry point */
 	uint64_t rules_base, rules_size;   /* compiled rules; size 0: none */
 	uint64_t free_base;                /* first unused page of the block */
 

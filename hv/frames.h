@@ -23,6 +23,9 @@ struct frame_ops {
 /* Register the one user. */
 void frames_register(const struct frame_ops *ops);
 
+/* The NIC is there, with this address: the sentry is told. Once, at init, by net/dev. */
+void frames_nic(const uint8_t mac[6]);
+
 /* Take a free slot: its number, or -ENOMEM when all are in use. */
 int frame_alloc(void);
 

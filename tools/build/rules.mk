@@ -6,24 +6,28 @@ DEPFLAGS = -MMD -MP -MF $(basename $@).d
 
 $(O)/core/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CORE_CFLAGS) $(DEPFLAGS) -c $< -o $@
+	@echo '  CC  core   $<'
+	$(Q)$(CC) $(CORE_CFLAGS) $(DEPFLAGS) -c $< -o $@
 $(O)/core/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(CORE_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
+	@echo '  AS  core   $<'
+	$(Q)$(CC) $(CORE_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
 
 # Only R_X86_64_RELATIVE may remain (the loader knows no other), nothing undefined, no SSE.
 $(O)/core.elf: $(CORE_OBJ) arch/x86/core.lds tools/build/check-elf
 	@mkdir -p $(@D)
-	ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+	@echo '  LD         $@'
+	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T arch/x86/core.lds -o $@.tmp $(CORE_OBJ)
-	tools/build/check-elf --no-sse $@.tmp
-	mv $@.tmp $@
+	$(Q)tools/build/check-elf --no-sse $@.tmp
+	$(Q)mv $@.tmp $@
 
 # --- unit tests: cmocka, ASan + UBSan ---------------------------------------------------------------
 define UNIT_RULE
 $(O)/unit/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
-	$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS)
+	@echo '  CC  unit   $(1)'
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 UNIT_BIN := $(addprefix $(O)/unit/,$(UNIT_TESTS))
@@ -32,7 +36,8 @@ UNIT_BIN := $(addprefix $(O)/unit/,$(UNIT_TESTS))
 define FUZZ_RULE
 $(O)/fuzz/$(1): $$($(1)_SRC) $$($(1)_DEPS)
 	@mkdir -p $$(@D)
-	clang $$(HOST_CFLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer,address,undefined \
+	@echo '  CC  fuzz   $(1)'
+	$$(Q)clang $$(HOST_CFLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
 endef
 $(foreach t,$(FUZZERS),$(eval $(call FUZZ_RULE,$(t))))
@@ -42,7 +47,8 @@ FUZZ_BIN := $(addprefix $(O)/fuzz/,$(FUZZERS))
 define TOOL_RULE
 $(O)/tools/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
 	@mkdir -p $$(@D)
-	$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
+	@echo '  CC  tool   $(1)'
+	$$(Q)$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
 endef
 $(foreach t,$(HOST_TOOLS),$(eval $(call TOOL_RULE,$(t))))
 TOOL_BIN := $(addprefix $(O)/tools/,$(HOST_TOOLS))

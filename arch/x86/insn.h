@@ -1,0 +1,320 @@
+/* Privileged instructions as inline functions. For arch/x86 only (VMX root mode, CPL 0), any CPU.
+ *
+ * The `_safe` forms survive a #GP(0): the fault is caught by the fix-up table (fault.c) and becomes
+ * -EFAULT. They must be used for every MSR whose existence the CPU model does not guarantee, and work
+ * in exit context only: before the launch the firmware's IDT is in force (rdmsr_early, tables.h).
+ */
+#pragma once
+
+#include <stdint.h>
+#include "hv/errno.h"
+
+/* A pair {faulting instruction, where to go on}, both relative to their own place (no relocation). */
+#define FIXUP(from, to)                                                                            \
+	".pushsection .fixup,\"a\"\n"                                                              \
+	".long " #from " - .\n"                                                                    \
+	".long " #to " - .\n"                                                                      \
+	".popsection\n"
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory");
+}
+
+static inline int rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+	uint32_t lo = 0, hi = 0;
+	int err = -EFAULT;
+
+	__asm__ volatile("1: rdmsr\n"
+			 "   xorl %0, %0\n"
+			 "2:\n" FIXUP(1b, 2b)
+			 : "+r"(err), "+a"(lo), "+d"(hi)
+			 : "c"(msr)
+			 : "cc");
+	*value = (uint64_t)hi << 32 | lo;
+	return err;
+}
+
+static inline int wrmsr_safe(uint32_t msr, uint64_t value)
+{
+	int err = -EFAULT;
+
+	__asm__ volatile("1: wrmsr\n"
+			 "   xorl %0, %0\n"
+			 "2:\n" FIXUP(1b, 2b)
+			 : "+r"(err)
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "cc", "memory");
+	return err;
+}
+
+static inline int xsetbv_safe(uint32_t index, uint64_t value)
+{
+	int err = -EFAULT;
+
+	__asm__ volatile("1: xsetbv\n"
+			 "   xorl %0, %0\n"
+			 "2:\n" FIXUP(1b, 2b)
+			 : "+r"(err)
+			 : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "cc", "memory");
+	return err;
+}
+
+static inline uint64_t xgetbv(uint32_t index)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
+	return (uint64_t)hi << 32 | lo;
+}
+
+struct cpuid_values {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_values cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid_values v;
+
+	__asm__ volatile("cpuid"
+			 : "=a"(v.eax), "=b"(v.ebx), "=c"(v.ecx), "=d"(v.edx)
+			 : "a"(leaf), "c"(subleaf));
+	return v;
+}
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
+#define CR_ACCESSORS(n)                                                                            \
+	static inline uint64_t read_cr##n(void)                                                    \
+	{                                                                                          \
+		uint64_t v;                                                                        \
+		__asm__ volatile("mov %%cr" #n ", %0" : "=r"(v));                                  \
+		return v;                                                                          \
+	}                                                                                          \
+	static inline void write_cr##n(uint64_t v)                                                 \
+	{                                                                                          \
+		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                         \
+	}
+CR_ACCESSORS(0)
+CR_ACCESSORS(2)
+CR_ACCESSORS(3)
+CR_ACCESSORS(4)
+
+static inline uint64_t read_dr7(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("mov %%dr7, %0" : "=r"(v));
+	return v;
+}
+
+static inline uint64_t read_rflags(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(v));
+	return v;
+}
+
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t v;
+
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void out8(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline uint16_t in16(uint16_t port)
+{
+	uint16_t v;
+
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void out16(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline uint32_t in32(uint16_t port)
+{
+	uint32_t v;
+
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void out32(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline void wbinvd(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
+/* Descriptor-table register image (SDM vol. 3, 3.5.1). */
+struct __attribute__((packed)) desc_ptr {
+	uint16_t limit;
+	uint64_t base;
+};
+
+static inline void sgdt(struct desc_ptr *p)
+{
+	__asm__ volatile("sgdt %0" : "=m"(*p));
+}
+
+static inline void sidt(struct desc_ptr *p)
+{
+	__asm__ volatile("sidt %0" : "=m"(*p));
+}
+
+static inline void lgdt(const struct desc_ptr *p)
+{
+	__asm__ volatile("lgdt %0" : : "m"(*p));
+}
+
+static inline void lidt(const struct desc_ptr *p)
+{
+	__asm__ volatile("lidt %0" : : "m"(*p));
+}
+
+#define SELECTOR_READER(seg)                                                                       \
+	static inline uint16_t read_##seg(void)                                                    \
+	{                                                                                          \
+		uint16_t v;                                                                        \
+		__asm__ volatile("mov %%" #seg ", %0" : "=r"(v));                                  \
+		return v;                                                                          \
+	}
+SELECTOR_READER(cs)
+SELECTOR_READER(ss)
+SELECTOR_READER(ds)
+SELECTOR_READER(es)
+SELECTOR_READER(fs)
+SELECTOR_READER(gs)
+
+static inline uint16_t str(void)
+{
+	uint16_t v;
+
+	__asm__ volatile("str %0" : "=r"(v));
+	return v;
+}
+
+static inline uint16_t sldt(void)
+{
+	uint16_t v;
+
+	__asm__ volatile("sldt %0" : "=r"(v));
+	return v;
+}
+
+/* --- VMX. VMfail sets CF or ZF (SDM vol. 3, 31.2). ---------------------------------------------- */
+
+static inline uint64_t vmread(uint32_t field)
+{
+	uint64_t v;
+
+	__asm__ volatile("vmread %1, %0" : "=r"(v) : "r"((uint64_t)field) : "cc");
+	return v;
+}
+
+static inline void vmwrite(uint32_t field, uint64_t value)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(value) : "cc");
+}
+
+/* 0, or -EIO when the CPU has no such field or no current VMCS. */
+static inline int vmwrite_checked(uint32_t field, uint64_t value)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmwrite %2, %1; setna %0"
+			 : "=r"(fail)
+			 : "r"((uint64_t)field), "r"(value)
+			 : "cc");
+	return fail ? -EIO : 0;
+}
+
+static inline int vmxon(uint64_t phys)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmxon %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
+	return fail ? -EIO : 0;
+}
+
+static inline void vmxoff(void)
+{
+	__asm__ volatile("vmxoff" : : : "cc", "memory");
+}
+
+static inline int vmclear(uint64_t phys)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmclear %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
+	return fail ? -EIO : 0;
+}
+
+static inline int vmptrld(uint64_t phys)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmptrld %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
+	return fail ? -EIO : 0;
+}
+
+/* INVEPT and INVVPID types (SDM vol. 3, 31.3). */
+#define INVEPT_SINGLE   1
+#define INVEPT_ALL      2
+#define INVVPID_SINGLE  1
+#define INVVPID_ALL     2
+
+static inline int invept(uint64_t type, uint64_t eptp)
+{
+	struct {
+		uint64_t eptp, zero;
+	} desc = {eptp, 0};
+	uint8_t fail;
+
+	__asm__ volatile("invept %1, %2; setna %0" : "=q"(fail) : "m"(desc), "r"(type)
+			 : "cc", "memory");
+	return fail ? -EIO : 0;
+}
+
+static inline int invvpid(uint64_t type, uint64_t vpid)
+{
+	struct {
+		uint64_t vpid, addr;
+	} desc = {vpid, 0};
+	uint8_t fail;
+
+	__asm__ volatile("invvpid %1, %2; setna %0" : "=q"(fail) : "m"(desc), "r"(type)
+			 : "cc", "memory");
+	return fail ? -EIO : 0;
+}

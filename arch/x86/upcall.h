@@ -1,0 +1,23 @@
+/* The calls from arch/x86 into hv/: all of them, so that nothing else goes upwards.
+ *
+ * Exit context on the calling CPU, no lock held, none blocks. Implemented in hv/.
+ */
+#pragma once
+
+#include <stdint.h>
+#include "hv/io_dispatch.h"
+
+/* A switch to the address space `root` on CPU `cpu`. */
+void upcall_root_switch(uint64_t root, uint32_t cpu);
+
+/* The guest touched Vigil's memory: `writes` and `reads` since the last call, at `gpa` last. */
+void upcall_hidden_access(uint64_t gpa, uint64_t rip, bool write);
+
+/* All CPUs are launched; the OS loader is next. */
+void upcall_sealed(void);
+
+/* Run due timers; returns the next deadline (TSC) or 0. */
+uint64_t timers_run(uint64_t now);
+
+/* The other direction for hv's statistics: bring the counters of exits and NMIs up to date. */
+void arch_publish_counters(void);

@@ -1,0 +1,127 @@
+/* Control-register exits: address-space switches, and CR0/CR4 bits that Vigil owns. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/upcall.h"
+#include "arch/x86/vmx/vmx.h"
+#include "hv/guestmem.h"
+
+/* Exit qualification (SDM table 28-3). */
+#define QUAL_CR(q)   ((q) & 0xf)
+#define QUAL_TYPE(q) ((q) >> 4 & 3)
+#define QUAL_REG(q)  ((q) >> 8 & 0xf)
+#define TYPE_TO_CR   0
+#define TYPE_LMSW    3
+
+/* Bits of CR0 that exist (SDM 2.5); others must be 0 in the upper half, and are ignored below. */
+#define CR0_UPPER 0xffffffff00000000ull
+
+uint64_t reg_read(const struct vcpu *v, uint32_t number)
+{
+	const struct guest_regs *r = &v->regs;
+
+	switch (number & 15) {
+	case 0: return r->rax;
+	case 1: return r->rcx;
+	case 2: return r->rdx;
+	case 3: return r->rbx;
+	case 4: return vmread(VMCS_GUEST_RSP);
+	case 5: return r->rbp;
+	case 6: return r->rsi;
+	case 7: return r->rdi;
+	case 8: return r->r8;
+	case 9: return r->r9;
+	case 10: return r->r10;
+	case 11: return r->r11;
+	case 12: return r->r12;
+	case 13: return r->r13;
+	case 14: return r->r14;
+	default: return r->r15;
+	}
+}
+
+/* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them. */
+static int load_pdptes(uint64_t cr3)
+{
+	uint64_t entry[4];
+
+	if (gm_read(cr3 & 0xffffffe0ull, entry, sizeof(entry)))
+		return -EFAULT;
+	for (uint32_t i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
+	return 0;
+}
+
+/* The CPU has no CR3 targets (nested in KVM): do what the MOV would have done. */
+static void emulate_cr3(uint64_t operand, bool pcide)
+{
+	bool flush, pae = vmread(VMCS_GUEST_CR4) & CR4_PAE && vmread(VMCS_GUEST_CR0) & CR0_PG &&
+			  !(vmread(VMCS_GUEST_EFER) & EFER_LMA);
+	uint64_t value = cr3_emulate(operand, pcide, &flush);
+
+	if (pae && load_pdptes(value)) {
+		inject_gp();
+		return;
+	}
+	vmwrite(VMCS_GUEST_CR3, value);
+	if (flush)
+		invvpid(INVVPID_SINGLE, VPID_GUEST);
+	skip_instruction();
+}
+
+static void guest_write_cr3(struct vcpu *v, uint64_t operand)
+{
+	bool pcide = vmread(VMCS_GUEST_CR4) & CR4_PCIDE;
+	enum cr3_event event;
+
+	if (!(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
+		operand = (uint32_t)operand;
+	event = cr3_write(&v->cr3, &vmx.pti, &vmx.cr3, operand, pcide);
+	if (event == CR3_FAULT) {
+		inject_gp();
+		return;
+	}
+	for (uint32_t i = 0; i < v->cr3.ntarget; i++)
+		vmwrite(VMCS_CR3_TARGET0 + 2 * i, v->cr3.target[i]);
+	vmwrite(VMCS_CR3_TARGET_COUNT, v->cr3.ntarget);
+	if (event == CR3_SWITCHED)
+		upcall_root_switch(v->cr3.root, v->index);
+	if (!v->cr3.ntarget)
+		emulate_cr3(operand, pcide);
+	/* else: resume at the same RIP; the operand is a target now, so the CPU executes the MOV. */
+}
+
+/* The guest writes a bit of CR0 that Vigil owns (NE fixed by VMX, CD and NW virtual) with another
+ * value than the shadow has. Make the shadow agree and let the CPU execute the write again: it then
+ * changes only bits that are the guest's own, with the exact semantics of mode switches. */
+static void guest_write_cr0(uint64_t value)
+{
+	uint64_t mask = vmx_cr0_mask();
+	uint64_t shadow = vmread(VMCS_CR0_SHADOW);
+
+	/* NW without CD, PG without PE, upper half: SDM volume 2, MOV to control registers. */
+	if (value & CR0_UPPER || (value & CR0_NW && !(value & CR0_CD)) ||
+	    (value & CR0_PG && !(value & CR0_PE))) {
+		inject_gp();
+		return;
+	}
+	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
+}
+
+void on_cr_access(struct vcpu *v)
+{
+	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
+
+	if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 3) {
+		guest_write_cr3(v, reg_read(v, QUAL_REG(qual)));
+	} else if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 0) {
+		uint64_t value = reg_read(v, QUAL_REG(qual));
+
+		guest_write_cr0(vmread(VMCS_GUEST_CS_ACCESS) & AR_L ? value : (uint32_t)value);
+	} else if (QUAL_TYPE(qual) == TYPE_LMSW) {
+		/* Bits 3:0 are the guest's own, so this is unreachable with our mask; harmless. */
+		skip_instruction();
+	} else {
+		/* CR4: the bits in the mask belong to features that CPUID hides, so they are
+		 * reserved for the guest. Other registers never exit. */
+		inject_gp();
+	}
+}

@@ -1,0 +1,100 @@
+/* Events into the guest: exceptions, NMIs, what an exit interrupted. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/vmx/vmx.h"
+
+void unblock_nmi(void);
+void vmx_deliver_nmi(struct vcpu *v);
+
+void inject_exception(uint8_t vector, bool has_code, uint32_t code)
+{
+	uint32_t info = INTR_VALID | INTR_TYPE_HARDWARE | vector;
+
+	/* Real mode has no error codes (SDM 27.2.1.3). */
+	if (has_code && vmread(VMCS_GUEST_CR0) & CR0_PE) {
+		info |= INTR_ERROR_CODE;
+		vmwrite(VMCS_ENTRY_ERROR_CODE, code);
+	}
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, info);
+}
+
+void reinject_vectoring(void)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_IDT_VECTORING_INFO);
+	uint32_t type = info & INTR_TYPE;
+
+	if (!(info & INTR_VALID))
+		return;
+	if (type == INTR_TYPE_NMI) {
+		/* It was under way, so it counts as blocked already; the delivery blocks it anew. */
+		uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~BLOCKING_NMI);
+	}
+	if (type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW || type == INTR_TYPE_SW_EXC)
+		vmwrite(VMCS_ENTRY_INSTRUCTION_LENGTH, vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+	if (info & INTR_ERROR_CODE)
+		vmwrite(VMCS_ENTRY_ERROR_CODE, vmread(VMCS_IDT_VECTORING_ERROR_CODE));
+	/* Bit 12 is undefined here and reserved in the entry field. */
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO,
+		info & (INTR_VALID | INTR_TYPE | INTR_VECTOR | INTR_ERROR_CODE));
+}
+
+void skip_instruction(void)
+{
+	uint64_t old = vmread(VMCS_GUEST_RIP);
+	uint64_t rip = old + vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
+	if (__builtin_expect(rip >> 32 && !(old >> 32), 0) &&
+	    !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
+		rip = (uint32_t)rip;
+	vmwrite(VMCS_GUEST_RIP, rip);
+	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG,
+			vmread(VMCS_GUEST_PENDING_DEBUG) | 1u << 14 /* BS (SDM table 25-4) */);
+}
+
+void primary_set(struct vcpu *v, uint32_t bits, bool on)
+{
+	uint32_t value = on ? v->primary | bits : v->primary & ~bits;
+
+	if (value != v->primary) {
+		v->primary = value;
+		vmwrite(VMCS_PRIMARY_CONTROLS, value);
+	}
+}
+
+/* An NMI belongs to the guest: inject it, or wait for the guest to be ready for it. Several that come
+ * meanwhile are one, as in the processor. */
+void vmx_deliver_nmi(struct vcpu *v)
+{
+	uint32_t blocked = BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI;
+
+	v->nmi_pending = 0;
+	if (vmread(VMCS_GUEST_ACTIVITY) == ACTIVITY_WAIT_SIPI)
+		return; /* blocked in that state, and gone with the INIT */
+	if (vmread(VMCS_ENTRY_INTERRUPTION_INFO) & INTR_VALID ||
+	    vmread(VMCS_GUEST_INTERRUPTIBILITY) & blocked) {
+		primary_set(v, PRIMARY_NMI_WINDOW, true);
+		return;
+	}
+	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, INTR_VALID | INTR_TYPE_NMI | 2);
+}
+
+void on_nmi_window(struct vcpu *v)
+{
+	primary_set(v, PRIMARY_NMI_WINDOW, false);
+	v->nmi_pending = 1;
+}
+
+void on_exception_nmi(struct vcpu *v)
+{
+	/* No exception exits (the bitmap is 0), so this is an NMI. */
+	reinject_vectoring();
+	v->nmis++;
+	v->nmi_pending = 1;
+	unblock_nmi();
+}

@@ -1,0 +1,237 @@
+/* Dispatch of exits by a table of names and handlers. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/timer.h"
+#include "arch/x86/upcall.h"
+#include "arch/x86/vmx/vmx.h"
+#include "arch/x86/vmx/entry_check.h"
+#include "hv/core.h"
+#include "hv/event.h"
+#include "hv/log.h"
+
+void vmx_handle_exit(struct vcpu *v);
+void vmx_resume_failed(struct vcpu *v);
+
+static void on_cpuid(struct vcpu *v)
+{
+	struct cpuid_regs out;
+
+	cpuid_guest(&v->cpuid, (uint32_t)v->regs.rax, (uint32_t)v->regs.rcx, vmread(VMCS_GUEST_CR4),
+		    &out);
+	v->regs.rax = out.eax;
+	v->regs.rbx = out.ebx;
+	v->regs.rcx = out.ecx;
+	v->regs.rdx = out.edx;
+	skip_instruction();
+}
+
+/* VMX, SMX and what else the guest can't have: as on a CPU without it. */
+static void on_undefined(struct vcpu *v)
+{
+	(void)v;
+	inject_ud();
+}
+
+/* Without SMM or dirty lines of ours at stake, written back is always allowed in place of dropped. */
+static void on_invd(struct vcpu *v)
+{
+	(void)v;
+	wbinvd();
+	skip_instruction();
+}
+
+/* Hardware task switches exit always. 64-bit kernels have none, but for #DF task gates of old 32-bit
+ * ones, where the guest is at its end anyway: it gets the #TS of a TSS that can't be used. */
+static void on_task_switch(struct vcpu *v)
+{
+	uint32_t selector = (uint32_t)vmread(VMCS_EXIT_QUALIFICATION) & 0xffff;
+
+	(void)v;
+	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
+		   EXIT_TASK_SWITCH);
+	inject_exception(VECTOR_TS, true, selector & 0xfffcu);
+}
+
+/* Not asked for; a hypervisor below may still deliver it (TRAPS 52). */
+static void on_hlt(struct vcpu *v)
+{
+	(void)v;
+	skip_instruction();
+	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_HLT);
+}
+
+static void on_wbinvd(struct vcpu *v)
+{
+	(void)v;
+	wbinvd();
+	skip_instruction();
+}
+
+/* An external interrupt that exits although it should not stays pending and is taken at the entry. */
+static void on_nothing(struct vcpu *v)
+{
+	(void)v;
+}
+
+static void on_machine_check(struct vcpu *v)
+{
+	(void)v;
+	panic("machine check during VM entry");
+}
+
+static void on_invalid_guest_state(struct vcpu *v)
+{
+	(void)v;
+	entry_failed("invalid guest state");
+}
+
+static void on_msr_loading(struct vcpu *v)
+{
+	(void)v;
+	entry_failed("MSR loading");
+}
+
+void on_preemption_timer(struct vcpu *v)
+{
+	v->timer_deadline = 0;
+	vcpu_work(v, WORK_TIMER);
+}
+
+typedef void exit_handler(struct vcpu *v);
+
+static exit_handler *const handlers[EXIT_REASONS] = {
+	[EXIT_EXCEPTION_NMI] = on_exception_nmi,
+	[EXIT_EXTERNAL_INTERRUPT] = on_nothing,
+	[EXIT_TRIPLE_FAULT] = on_triple_fault,
+	[EXIT_INIT] = on_init,
+	[EXIT_SIPI] = on_sipi,
+	[EXIT_NMI_WINDOW] = on_nmi_window,
+	[EXIT_TASK_SWITCH] = on_task_switch,
+	[EXIT_CPUID] = on_cpuid,
+	[EXIT_GETSEC] = on_undefined,
+	[EXIT_HLT] = on_hlt,
+	[EXIT_INVD] = on_invd,
+	[EXIT_VMCALL] = on_vmcall,
+	[EXIT_VMCLEAR] = on_undefined,
+	[EXIT_VMLAUNCH] = on_undefined,
+	[EXIT_VMPTRLD] = on_undefined,
+	[EXIT_VMPTRST] = on_undefined,
+	[EXIT_VMREAD] = on_undefined,
+	[EXIT_VMRESUME] = on_undefined,
+	[EXIT_VMWRITE] = on_undefined,
+	[EXIT_VMXOFF] = on_undefined,
+	[EXIT_VMXON] = on_undefined,
+	[EXIT_CR_ACCESS] = on_cr_access,
+	[EXIT_IO] = on_io,
+	[EXIT_RDMSR] = on_rdmsr,
+	[EXIT_WRMSR] = on_wrmsr,
+	[EXIT_INVALID_GUEST_STATE] = on_invalid_guest_state,
+	[EXIT_MSR_LOADING] = on_msr_loading,
+	[EXIT_MONITOR_TRAP] = on_monitor_trap,
+	[EXIT_MACHINE_CHECK] = on_machine_check,
+	[EXIT_EPT_VIOLATION] = on_ept_violation,
+	[EXIT_EPT_MISCONFIGURATION] = on_ept_misconfiguration,
+	[EXIT_INVEPT] = on_undefined,
+	[EXIT_PREEMPTION_TIMER] = on_preemption_timer,
+	[EXIT_INVVPID] = on_undefined,
+	[EXIT_WBINVD] = on_wbinvd,
+	[EXIT_XSETBV] = on_xsetbv,
+	[EXIT_VMFUNC] = on_undefined,
+	[EXIT_ENCLS] = on_undefined,
+	[EXIT_ENCLV] = on_undefined,
+	[EXIT_PCONFIG] = on_undefined,
+	[EXIT_LOADIWKEY] = on_undefined,
+	[EXIT_SEAMCALL] = on_undefined,
+	[EXIT_TDCALL] = on_undefined,
+};
+
+/* An exit that no control of ours asks for: the instruction is refused, the machine goes on. */
+static void on_unexpected(struct vcpu *v, uint32_t reason)
+{
+	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), reason);
+	log_warn("CPU %u: unexpected exit %u (%s)", v->index, reason, exit_reason_name(reason));
+	inject_ud();
+}
+
+static void program_timer(struct vcpu *v)
+{
+	uint64_t now = rdtsc(), deadline = v->timer_deadline, ticks = 0xffffffff;
+	uint32_t rate = (uint32_t)(vmx.caps.misc & VMX_MISC_TIMER_RATE);
+
+	if (deadline) {
+		uint64_t delta = deadline > now ? deadline - now : 0;
+
+		ticks = (delta >> rate) + 1;
+		if (ticks > 0xffffffff)
+			ticks = 0xffffffff;
+	}
+	vmwrite(VMCS_PREEMPTION_TIMER, ticks);
+}
+
+void arch_timer_earlier(uint64_t deadline)
+{
+	struct vcpu *v = vmx.sealed ? this_vcpu() : NULL;
+
+	if (v && (!v->timer_deadline || deadline < v->timer_deadline)) {
+		v->timer_deadline = deadline;
+		vcpu_work(v, WORK_TIMER);
+	}
+}
+
+void vmx_do_work(struct vcpu *v)
+{
+	/* Twice at most: a timer handler may arm another, but due ones have run in the first round. */
+	for (uint32_t round = 0; round < 2 && v->work; round++) {
+		uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
+
+		if (work & WORK_TIMER) {
+			if (!v->timer_deadline || v->timer_deadline <= rdtsc())
+				v->timer_deadline = timers_run(rdtsc());
+			program_timer(v);
+		}
+		if (work & WORK_EPT)
+			invept(INVEPT_SINGLE, vmx.eptp);
+	}
+	if (v->init_pending)
+		on_init(v);
+}
+
+/* From entry.S, with the guest's registers in v->regs. */
+void vmx_handle_exit(struct vcpu *v)
+{
+	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	uint32_t basic = reason & EXIT_REASON_BASIC;
+
+	if (__builtin_expect(basic >= EXIT_REASONS, 0)) {
+		on_unexpected(v, basic);
+		return;
+	}
+	v->exit_counts[basic]++;
+	if (__builtin_expect(!handlers[basic], 0))
+		on_unexpected(v, basic);
+	else
+		handlers[basic](v);
+	if (__builtin_expect(v->work | v->init_pending, 0))
+		vmx_do_work(v);
+}
+
+static uint64_t read_field(void *ctx, enum vmcs_field field)
+{
+	(void)ctx;
+	return vmread(field);
+}
+
+void entry_failed(const char *what)
+{
+	struct entry_check check = {read_field, NULL, &vmx.caps, vmx.phys_bits};
+	char rule[160];
+
+	if (!entry_check(&check, rule, sizeof(rule)))
+		format_text(rule, sizeof(rule), "no violated rule found");
+	panic("VM-entry failure (%s): %s", what, rule);
+}
+
+void vmx_resume_failed(struct vcpu *v)
+{
+	(void)v;
+	entry_failed(vm_instruction_error((uint32_t)vmread(VMCS_INSTRUCTION_ERROR)));
+}

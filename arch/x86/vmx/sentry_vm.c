@@ -1,0 +1,363 @@
+#include "arch/x86/cpu.h"
+#include "arch/x86/sentry_vm.h"
+#include "arch/x86/string.h"
+#include "arch/x86/vmx/vmx.h"
+#include "hv/abi.h"
+#include "hv/core.h"
+#include "hv/errno.h"
+#include "hv/machine.h"
+#include "hv/unit.h"
+
+/* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are set,
+ * because the processor can't write to tables that EPT shows read-only. */
+#define PT_TABLE 0x27ull /* present, writable, user, accessed */
+#define PT_PAGE  0x63ull /* present, writable, accessed, dirty */
+#define PT_LARGE 0x80ull
+#define PT_ADDR  0x000ffffffffff000ull
+#define SENTRY_CS 0x08
+#define SENTRY_DS 0x10
+#define SENTRY_TR 0x18
+#define WINDOW_WITHOUT_1G (64ull << 30) /* bytes shown where there are no 1 GiB pages: tables cost */
+
+void unblock_nmi(void);
+int sentry_switch(struct guest_regs *regs, int resume);
+void sentry_exit_entry(void);
+
+static struct ept ept;
+static uint64_t root; /* the sentry's CR3 */
+static struct guest_regs regs;
+static uint64_t rip, rsp, rflags;
+static void *xsave;
+static bool have_xsave;
+static uint64_t xcr0; /* components that are switched at a stay: x87, SSE, AVX */
+
+/* --- address space ------------------------------------------------------------------------------------ */
+
+static uint64_t *next_table(uint64_t *entry)
+{
+	void *page;
+
+	if (*entry & 1)
+		return (uint64_t *)(*entry & PT_ADDR);
+	page = pages_alloc(1);
+	if (!page || ept_map(&ept, (uint64_t)page, 4096, (uint64_t)page, EPT_R, MEM_WB))
+		return NULL;
+	*entry = (uint64_t)page | PT_TABLE;
+	return page;
+}
+
+/* One page of the sentry's space: level 1: 4 KiB, 2: 2 MiB, 3: 1 GiB. */
+static int map_page(uint64_t va, uint64_t gpa, uint32_t level)
+{
+	uint64_t *table = (uint64_t *)root;
+
+	for (uint32_t l = 4; l > level; l--) {
+		table = next_table(&table[va >> (12 + 9 * (l - 1)) & 511]);
+		if (!table)
+			return -ENOMEM;
+	}
+	table[va >> (12 + 9 * (level - 1)) & 511] = gpa | PT_PAGE | (level > 1 ? PT_LARGE : 0);
+	return 0;
+}
+
+int sentry_vm_map(uint64_t va, uint64_t phys, uint64_t size, enum sentry_rights rights)
+{
+	uint32_t ept_rights = rights == SENTRY_RX ? EPT_R | EPT_X
+			      : rights == SENTRY_RW ? EPT_R | EPT_W
+						    : EPT_R;
+	int err = size ? ept_map(&ept, phys, size, phys, ept_rights, MEM_WB) : 0;
+
+	for (uint64_t off = 0; off < size && !err; off += 4096)
+		err = map_page(va + off, phys + off, 1);
+	return err;
+}
+
+/* RAM of [base, end) into the EPT, but not what lies in the block. */
+static int show_ram(uint64_t base, uint64_t end, const struct boot_info *info)
+{
+	uint64_t block_end = info->block_base + info->block_size;
+	int err = 0;
+
+	base = (base + 4095) & ~4095ull;
+	end &= ~4095ull;
+	if (base >= end)
+		return 0;
+	if (end <= info->block_base || base >= block_end)
+		return ept_map(&ept, base, end - base, base, EPT_R, MEM_WB);
+	if (base < info->block_base)
+		err = ept_map(&ept, base, info->block_base - base, base, EPT_R, MEM_WB);
+	if (!err && end > block_end)
+		err = ept_map(&ept, block_end, end - block_end, block_end, EPT_R, MEM_WB);
+	return err;
+}
+
+int64_t sentry_vm_window(uint64_t va, const struct boot_info *info)
+{
+	bool large = cpuid(CPUID_EXT_FEATURES, 0).edx >> 26 & 1;
+	uint64_t step = large ? EPT_PAGE_1G : EPT_PAGE_2M, top = 0;
+	int err = 0;
+
+	for (uint32_t i = 0; i < info->nregion && !err; i++) {
+		const struct boot_region *r = &info->region[i];
+		uint64_t end = r->base + r->size;
+
+		if (r->kind != REGION_RAM || (!large && end > WINDOW_WITHOUT_1G))
+			continue;
+		err = show_ram(r->base, end, info);
+		top = end > top ? end : top;
+	}
+	for (uint64_t a = 0; a < top && !err; a += step)
+		err = map_page(va + a, a, large ? 3 : 2);
+	return err ? err : (int64_t)top;
+}
+
+static uint64_t ept_page(void *ctx)
+{
+	(void)ctx;
+	return (uint64_t)pages_alloc(1);
+}
+
+static int sentry_vm_unit(struct boot_info *info)
+{
+	static const struct ept_ops ops = {.alloc = ept_page};
+	bool avx = cpuid(CPUID_VERSION, 0).ecx >> 28 & 1;
+	void *table = pages_alloc(1);
+	uint32_t size = 4096;
+
+	(void)info;
+	have_xsave = cpuid(CPUID_VERSION, 0).ecx & CPUID_1_ECX_XSAVE;
+	if (have_xsave) {
+		size = cpuid(CPUID_XSTATE, 0).ecx;
+		xcr0 = XCR0_X87 | XCR0_SSE | (avx ? XCR0_AVX : 0);
+	}
+	xsave = pages_alloc((size + 4095) / 4096);
+	root = (uint64_t)table;
+	if (!table || !xsave || ept_init(&ept, &ops, vmx.caps.ept_vpid, vmx.phys_bits) ||
+	    ept_map(&ept, root, 4096, root, EPT_R, MEM_WB))
+		return init_error(-ENOMEM, "no memory for the sentry's tables");
+	return 0;
+}
+
+UNIT(31, sentry_vm, sentry_vm_unit);
+
+/* --- VMCS ------------------------------------------------------------------------------------------------ */
+
+static bool write_flat_segments(void)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < 6; i++) { /* ES, CS, SS, DS, FS, GS */
+		bool code = i == 1;
+
+		ok &= !vmwrite_checked(VMCS_GUEST_ES + 2 * i, code ? SENTRY_CS : SENTRY_DS);
+		ok &= !vmwrite_checked(VMCS_GUEST_ES_BASE + 2 * i, 0);
+		ok &= !vmwrite_checked(VMCS_GUEST_ES_LIMIT + 2 * i, 0xffffffff);
+		ok &= !vmwrite_checked(VMCS_GUEST_ES_ACCESS + 2 * i,
+				       AR_P | AR_S | AR_G | (code ? 0xb | AR_L : 3 | AR_DB));
+	}
+	ok &= !vmwrite_checked(VMCS_GUEST_LDTR, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_BASE, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_LIMIT, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_ACCESS, AR_UNUSABLE);
+	ok &= !vmwrite_checked(VMCS_GUEST_TR, SENTRY_TR);
+	ok &= !vmwrite_checked(VMCS_GUEST_TR_BASE, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_TR_LIMIT, 0x67);
+	ok &= !vmwrite_checked(VMCS_GUEST_TR_ACCESS, AR_P | 0xb);
+	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_BASE, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_LIMIT, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_IDTR_BASE, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_IDTR_LIMIT, 0);
+	return ok;
+}
+
+static bool write_registers(void)
+{
+	uint64_t cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (have_xsave ? CR4_OSXSAVE : 0);
+	uint64_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
+	bool ok = true;
+
+	cr0 = (cr0 | vmx.caps.cr0_fixed0) & vmx.caps.cr0_fixed1;
+	cr4 = (cr4 | vmx.caps.cr4_fixed0) & vmx.caps.cr4_fixed1;
+	ok &= !vmwrite_checked(VMCS_GUEST_CR0, cr0);
+	ok &= !vmwrite_checked(VMCS_GUEST_CR3, root);
+	ok &= !vmwrite_checked(VMCS_GUEST_CR4, cr4);
+	ok &= !vmwrite_checked(VMCS_CR0_MASK, ~0ull);
+	ok &= !vmwrite_checked(VMCS_CR4_MASK, ~0ull);
+	ok &= !vmwrite_checked(VMCS_CR0_SHADOW, cr0);
+	ok &= !vmwrite_checked(VMCS_CR4_SHADOW, cr4);
+	ok &= !vmwrite_checked(VMCS_GUEST_EFER, EFER_LME | EFER_LMA | EFER_NXE);
+	ok &= !vmwrite_checked(VMCS_GUEST_PAT, 0x0007040600070406ull);
+	ok &= !vmwrite_checked(VMCS_GUEST_DEBUGCTL, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_DR7, 0x400);
+	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_CS, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_ESP, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_EIP, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	ok &= !vmwrite_checked(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	ok &= !vmwrite_checked(VMCS_GUEST_PENDING_DEBUG, 0);
+	return ok;
+}
+
+int sentry_vmcs_init(struct vcpu *v)
+{
+	int err = vmcs_write_controls(&vmx.control[PROFILE_SENTRY]);
+	bool ok;
+
+	/* HOST_RSP is set at each entry. */
+	err = err ?: vmcs_write_host(v, (uint64_t)sentry_exit_entry, 0);
+	if (err)
+		return err;
+	ok = write_flat_segments() && write_registers();
+	ok &= !vmwrite_checked(VMCS_EPT_POINTER, ept_pointer(&ept));
+	ok &= !vmwrite_checked(VMCS_VPID, VPID_SENTRY);
+	ok &= !vmwrite_checked(VMCS_EXCEPTION_BITMAP, 0xffffffff);
+	return ok ? 0 : init_error(-EIO, "a field of the sentry's VMCS can't be written");
+}
+
+/* --- stays -------------------------------------------------------------------------------------------------- */
+
+static void xsave_to(void *area)
+{
+	if (have_xsave)
+		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static void xrstor_from(const void *area)
+{
+	if (have_xsave)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
+static void xsetbv(uint64_t value)
+{
+	if (xsetbv_safe(0, value))
+		panic("XCR0 can't be set to %lx", value);
+}
+
+void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
+{
+	uint8_t *area = xsave;
+
+	memset(&regs, 0, sizeof(regs));
+	memset(area, 0, 576); /* legacy region and header: everything in its initial state */
+	area[0] = 0x7f;       /* FCW 0x37f, MXCSR 0x1f80: exceptions masked (SDM table 10-1) */
+	area[1] = 0x03;
+	area[24] = 0x80;
+	area[25] = 0x1f;
+	regs.rdi = arg;
+	rip = new_rip;
+	rsp = new_rsp;
+	rflags = RFLAGS_ONE;
+}
+
+/* The guest's extended state: what its XCR0 has enabled, and always what the sentry may change, since
+ * with XCR0 = x87 a guest still has SSE registers. */
+void sentry_vm_begin(void)
+{
+	struct vcpu *v = this_vcpu();
+
+	if (have_xsave) {
+		v->guest_xcr0 = xgetbv(0);
+		if ((v->guest_xcr0 & xcr0) != xcr0)
+			xsetbv(v->guest_xcr0 | xcr0);
+	}
+	xsave_to(v->xsave);
+	xrstor_from(xsave);
+	if (vmptrld(v->sentry_vmcs))
+		panic("the sentry's VMCS can't be loaded");
+	vmwrite(VMCS_GUEST_RIP, rip);
+	vmwrite(VMCS_GUEST_RSP, rsp);
+	vmwrite(VMCS_GUEST_RFLAGS, rflags);
+	v->in_sentry = true;
+}
+
+void sentry_vm_end(void)
+{
+	struct vcpu *v = this_vcpu();
+
+	rip = vmread(VMCS_GUEST_RIP);
+	rsp = vmread(VMCS_GUEST_RSP);
+	rflags = vmread(VMCS_GUEST_RFLAGS);
+	if (vmptrld(v->vmcs))
+		panic("the guest's VMCS can't be loaded");
+	v->in_sentry = false;
+	xsave_to(xsave);
+	xrstor_from(v->xsave);
+	if (have_xsave && (v->guest_xcr0 & xcr0) != xcr0)
+		xsetbv(v->guest_xcr0);
+}
+
+static enum sentry_exit fault_of(uint32_t kind, uint64_t detail, struct sentry_fault *fault)
+{
+	fault->kind = kind;
+	fault->rip = vmread(VMCS_GUEST_RIP);
+	fault->detail = detail;
+	return SENTRY_EXIT_FAULT;
+}
+
+static enum sentry_exit on_exception(struct vcpu *v, struct sentry_fault *fault)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTERRUPTION_INFO);
+
+	if ((info & INTR_TYPE) == INTR_TYPE_NMI) {
+		v->nmis++;
+		v->nmi_pending = 1;
+		unblock_nmi();
+		return SENTRY_EXIT_INTERRUPT;
+	}
+	return fault_of(ABI_SENTRY_EXCEPTION,
+			(uint64_t)(info & INTR_VECTOR) << 32 |
+				(info & INTR_ERROR_CODE ? vmread(VMCS_EXIT_ERROR_CODE) : 0),
+			fault);
+}
+
+enum sentry_exit sentry_vm_enter(uint64_t deadline, struct sentry_fault *fault)
+{
+	struct vcpu *v = this_vcpu();
+	uint64_t now = rdtsc(), ticks = deadline > now ? deadline - now : 0;
+	uint32_t reason;
+
+	ticks >>= vmx.caps.misc & VMX_MISC_TIMER_RATE;
+	vmwrite(VMCS_PREEMPTION_TIMER, ticks < 0xffffffff ? ticks : 0xffffffff);
+	if (sentry_switch(&regs, v->sentry_launched))
+		entry_failed("sentry");
+	v->sentry_launched = true;
+	reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+	if (reason & EXIT_REASON_FAILURE)
+		entry_failed("sentry");
+	switch (reason & EXIT_REASON_BASIC) {
+	case EXIT_VMCALL:
+		return SENTRY_EXIT_CALL;
+	case EXIT_PREEMPTION_TIMER:
+		return SENTRY_EXIT_TIMER;
+	case EXIT_EXTERNAL_INTERRUPT:
+		return SENTRY_EXIT_INTERRUPT;
+	case EXIT_INIT:
+		v->init_pending = true;
+		return SENTRY_EXIT_INTERRUPT;
+	case EXIT_EXCEPTION_NMI:
+		return on_exception(v, fault);
+	case EXIT_EPT_VIOLATION:
+		return fault_of(ABI_SENTRY_MEMORY, vmread(VMCS_GUEST_PHYSICAL_ADDRESS), fault);
+	default:
+		return fault_of(ABI_SENTRY_UNEXPECTED, reason & EXIT_REASON_BASIC, fault);
+	}
+}
+
+void sentry_vm_call(struct sentry_call *call)
+{
+	call->number = regs.rax;
+	call->arg[0] = regs.rdi;
+	call->arg[1] = regs.rsi;
+	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
+}
+
+void sentry_vm_return(uint64_t rax, uint64_t rdx)
+{
+	regs.rax = rax;
+	regs.rdx = rdx;
+}

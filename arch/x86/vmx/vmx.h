@@ -1,0 +1,119 @@
+/* The guest's virtualization: what all CPUs share, and the calls between the files of this folder.
+ *
+ * For arch/x86/vmx only. Functions run in exit context on the CPU of `v`, with the guest's VMCS
+ * current, and do not block, unless their comment says otherwise.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "arch/x86/ept.h"
+#include "arch/x86/mtrr.h"
+#include "arch/x86/vcpu.h"
+#include "arch/x86/vmx/control.h"
+#include "arch/x86/vmx/vmcs.h"
+#include "hv/bootinfo.h"
+#include "hv/lock.h"
+
+#define VPID_GUEST  1
+#define VPID_SENTRY 2
+
+struct vmx_shared {
+	struct vmx_caps caps; /* of the BSP; every CPU was held against them */
+	struct control_set control[PROFILES];
+	struct mtrr_state mtrr;
+	struct ept ept;       /* the guest's; edited under ept_lock */
+	struct spinlock ept_lock;
+	uint64_t eptp;
+	uint32_t phys_bits;
+	uint8_t *msr_bitmap, *io_bitmap;
+	struct cr3_config cr3;
+	struct cr3_pti pti;
+	bool sealed;          /* the launch interface is dead */
+	uint32_t ncpu;
+	struct vcpu **cpu;    /* [ncpu] */
+};
+
+extern struct vmx_shared vmx;
+
+/* --- setup (enable.c, guest_state.c, host_state.c) ---------------------------------------------- */
+
+/* Fill the current VMCS: controls of `profile`; host state with this exit entry. 0 or -EIO with a
+ * message. */
+int vmcs_write_controls(const struct control_set *set);
+int vmcs_write_host(const struct vcpu *v, uint64_t rip, uint64_t rsp);
+/* Guest state: this CPU as it is now, except RIP, RSP and RFLAGS. 0 or -EIO. */
+int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow);
+/* Masks and shadows of CR0 and CR4. */
+uint64_t vmx_cr0_mask(void);
+uint64_t vmx_cr4_mask(void);
+
+/* --- events (event.c) ------------------------------------------------------------------------------ */
+
+/* Deliver a hardware exception at the next entry; without an error code in real mode. */
+void inject_exception(uint8_t vector, bool has_code, uint32_t code);
+static inline void inject_ud(void)
+{
+	inject_exception(6, false, 0);
+}
+static inline void inject_gp(void)
+{
+	inject_exception(13, true, 0);
+}
+
+/* Deliver again what was under way when the exit happened (IDT vectoring, SDM 28.2.4). For handlers
+ * of exits that an event delivery can cause; call before injecting anything else. */
+void reinject_vectoring(void);
+
+/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. */
+void skip_instruction(void);
+
+/* Primary processor-based controls: set or clear bits that may be toggled. */
+void primary_set(struct vcpu *v, uint32_t bits, bool on);
+
+/* An NMI exit, and the window's. */
+void on_exception_nmi(struct vcpu *v);
+void on_nmi_window(struct vcpu *v);
+
+/* --- exits ------------------------------------------------------------------------------------------ */
+
+void on_cr_access(struct vcpu *v);
+void on_rdmsr(struct vcpu *v);
+void on_wrmsr(struct vcpu *v);
+void on_xsetbv(struct vcpu *v);
+void on_io(struct vcpu *v);
+void on_ept_violation(struct vcpu *v);
+void on_ept_misconfiguration(struct vcpu *v);
+void on_monitor_trap(struct vcpu *v);
+void on_init(struct vcpu *v);
+void on_sipi(struct vcpu *v);
+void on_triple_fault(struct vcpu *v);
+void on_vmcall(struct vcpu *v);
+void on_preemption_timer(struct vcpu *v);
+
+/* What has to be done before the next entry (v->work). */
+void vmx_do_work(struct vcpu *v);
+
+/* Build the MSR bitmap from the policy table (msr_exit.c). */
+int msr_policy_init(uint8_t *bitmap);
+/* What the guest believes of this CPU's MTRRs: as they are now. */
+void mtrr_shadow_init(struct vcpu *v);
+
+/* The EPT of the guest (memory.c): identity map. */
+int memory_init(const struct boot_info *info);
+/* Take Vigil's block out of the guest's sight; once, at the end of the launch. */
+void memory_seal(void);
+/* Tell all CPUs that rights were removed. */
+void ept_flush_all(void *ctx);
+
+/* A VM entry that failed: a sentence with the violated rule, and panic. Any VMCS. */
+__attribute__((noreturn)) void entry_failed(const char *what);
+
+/* Raise WORK bits on another CPU or this one. */
+static inline void vcpu_work(struct vcpu *v, uint32_t bits)
+{
+	__atomic_or_fetch(&v->work, bits, __ATOMIC_RELEASE);
+}
+
+/* General register by its number in an exit qualification (SDM table 28-3); RSP is in the VMCS. */
+uint64_t reg_read(const struct vcpu *v, uint32_t number);

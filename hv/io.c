@@ -1,0 +1,139 @@
+#include <stddef.h>
+#include "arch/x86/insn.h"
+#include "arch/x86/intercept.h"
+#include "hv/errno.h"
+#include "hv/io.h"
+#include "hv/io_dispatch.h"
+#include "hv/lock.h"
+
+struct range {
+	uint16_t base;
+	uint16_t count; /* at most 0x8000, so that `port - base < count` needs no wider type */
+	bool enabled;
+	io_handler *handler;
+	void *ctx;
+	const char *name;
+};
+
+static struct range ranges[IO_RANGES];
+static uint32_t used;
+static struct spinlock lock; /* guards changes; readers see a range enabled last, disabled first */
+
+static bool free_for(int id, uint16_t base, uint32_t count)
+{
+	for (uint32_t i = 0; i < used; i++) {
+		const struct range *r = &ranges[i];
+
+		if ((int)i != id && r->enabled && base < r->base + r->count &&
+		    r->base < base + count)
+			return false;
+	}
+	return true;
+}
+
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name)
+{
+	struct range *r = &ranges[used];
+
+	if (used >= IO_RANGES)
+		return -ENOSPC;
+	if (!count || count > 0x8000 || base + count > 0x10000)
+		return -EINVAL;
+	if (!free_for(-1, base, count))
+		return -EEXIST;
+	*r = (struct range){base, (uint16_t)count, true, handler, ctx, name};
+	arch_intercept_ports(base, count, true);
+	return (int)used++;
+}
+
+int io_move(int id, uint16_t base, bool enable)
+{
+	struct range *r = &ranges[id];
+	int err = 0;
+
+	spin_lock(&lock);
+	if (r->enabled) {
+		__atomic_store_n(&r->enabled, false, __ATOMIC_RELEASE);
+		arch_intercept_ports(r->base, r->count, false);
+	}
+	if (enable && base + r->count > 0x10000)
+		err = -EINVAL;
+	else if (enable && !free_for(id, base, r->count))
+		err = -EEXIST;
+	if (enable && !err) {
+		r->base = base;
+		__atomic_store_n(&r->enabled, true, __ATOMIC_RELEASE);
+		arch_intercept_ports(base, r->count, true);
+	}
+	spin_unlock(&lock);
+	return err;
+}
+
+uint32_t io_in(uint16_t port, uint8_t size)
+{
+	return size == 1 ? in8(port) : size == 2 ? in16(port) : in32(port);
+}
+
+void io_out(uint16_t port, uint8_t size, uint32_t value)
+{
+	if (size == 1)
+		out8(port, (uint8_t)value);
+	else if (size == 2)
+		out16(port, (uint16_t)value);
+	else
+		out32(port, value);
+}
+
+static const struct range *find(uint16_t port, uint32_t size)
+{
+	static uint32_t last; /* the range of the last access, a hint */
+	uint32_t hint = __atomic_load_n(&last, __ATOMIC_RELAXED);
+
+	for (uint32_t i = 0; i <= used; i++) {
+		const struct range *r = &ranges[i ? i - 1 : hint];
+
+		if (r->enabled && port >= r->base && port + size <= (uint32_t)r->base + r->count) {
+			__atomic_store_n(&last, (uint32_t)(r - ranges), __ATOMIC_RELAXED);
+			return r;
+		}
+	}
+	return NULL;
+}
+
+/* An access that no range holds whole: byte by byte, to the handlers or to the machine. */
+static void split(struct io_access *access)
+{
+	uint32_t value = access->write ? access->value : 0;
+
+	for (uint8_t i = 0; i < access->size; i++) {
+		struct io_access byte = {.port = (uint16_t)(access->port + i),
+					 .size = 1,
+					 .write = access->write,
+					 .value = value >> 8 * i & 0xff};
+		const struct range *r = find(byte.port, 1);
+
+		if (r)
+			r->handler(r->ctx, &byte);
+		else if (byte.write)
+			out8(byte.port, (uint8_t)byte.value);
+		else
+			byte.value = in8(byte.port);
+		if (!access->write)
+			value |= (byte.value & 0xff) << 8 * i;
+	}
+	access->value = value;
+}
+
+void io_dispatch(struct io_access *access)
+{
+	const struct range *r = find(access->port, access->size);
+
+	if (r)
+		r->handler(r->ctx, access);
+	else if (access->size > 1)
+		split(access);
+	else if (access->write) /* the range was moved away while this access was on its way */
+		out8(access->port, (uint8_t)access->value);
+	else
+		access->value = in8(access->port);
+}

@@ -1,0 +1,79 @@
+/* The life of the machine under Vigil: start, periodic statistics, hidden accesses, the end. */
+#include "arch/x86/power.h"
+#include "arch/x86/upcall.h"
+#include "hv/channel.h"
+#include "hv/core.h"
+#include "hv/counters.h"
+#include "hv/event.h"
+#include "hv/lock.h"
+#include "hv/log.h"
+#include "hv/machine.h"
+#include "hv/sentry.h"
+#include "hv/timer.h"
+#include "hv/unit.h"
+
+#define TELL_HIDDEN_US 1000000 /* one event a second at most */
+
+static void stats(struct hv_timer *timer);
+static struct hv_timer stats_timer = {.fn = stats, .name = "stats"};
+
+static struct spinlock hidden_lock;
+static uint64_t hidden_reads, hidden_writes, hidden_told;
+
+static void stats(struct hv_timer *timer)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+
+	arch_publish_counters();
+	ctl->ncounter = counters_publish(ctl->counter, ABI_COUNTERS);
+	event_post(ABI_EVENT_STATS, time_now(), 0, 0);
+	timer_arm(timer, time_now() + time_us(boot_facts()->config.stats_interval * 1000000ull));
+}
+
+void upcall_sealed(void)
+{
+	const struct boot_info *info = boot_facts();
+
+	log_info("%u CPU%s under Vigil", info->ncpu, info->ncpu == 1 ? "" : "s");
+	event_post(ABI_EVENT_START, time_now(), 0, 0);
+	event_post(ABI_EVENT_READY, time_now(), 0, 0);
+	sentry_start();
+	if (info->config.stats_interval)
+		timer_arm(&stats_timer,
+			  time_now() + time_us(info->config.stats_interval * 1000000ull));
+}
+
+void upcall_hidden_access(uint64_t gpa, uint64_t rip, bool write)
+{
+	uint64_t now = time_now(), counts = 0;
+
+	spin_lock(&hidden_lock);
+	hidden_reads += !write;
+	hidden_writes += write;
+	if (!hidden_told || now - hidden_told > time_us(TELL_HIDDEN_US)) {
+		counts = (hidden_writes & 0xffffffff) << 32 | (hidden_reads & 0xffffffff);
+		hidden_reads = 0;
+		hidden_writes = 0;
+		hidden_told = now;
+	}
+	spin_unlock(&hidden_lock);
+	if (counts)
+		event_post(ABI_EVENT_HIDDEN_ACCESS, gpa, rip, counts);
+}
+
+void machine_reset(const char *why)
+{
+	log_error("%s: the machine is reset", why);
+	for (uint32_t i = 0; i < 8; i++) /* the sentry writes its events, a stay at a time */
+		sentry_work();
+	channel_drain();
+	arch_reset();
+}
+
+static int lifecycle_unit(struct boot_info *info)
+{
+	(void)info;
+	return timer_register(&stats_timer);
+}
+
+UNIT(34, lifecycle, lifecycle_unit);

@@ -1,0 +1,30 @@
+/* The block's page pool: handed out at init, never given back. */
+#include <stddef.h>
+#include "arch/x86/string.h"
+#include "hv/core.h"
+#include "hv/machine.h"
+
+static uint64_t next, end;
+
+void pages_init(const struct boot_info *info)
+{
+	next = info->free_base;
+	end = info->block_base + info->block_size;
+}
+
+void *pages_alloc(uint32_t count)
+{
+	uint64_t size = count * 4096ull;
+	void *page = (void *)next;
+
+	if (size > end - next)
+		return NULL;
+	next += size;
+	memset(page, 0, size);
+	return page;
+}
+
+uint64_t pages_left(void)
+{
+	return (end - next) / 4096;
+}

@@ -1,0 +1,386 @@
+/* The sentry runner: stays and what they leave behind. Memory and restart: hv/sentry_memory.c. */
+#include <stddef.h>
+#include "arch/x86/sentry_vm.h"
+#include "arch/x86/string.h"
+#include "hv/channel.h"
+#include "hv/counter.h"
+#include "hv/errno.h"
+#include "hv/event.h"
+#include "hv/frames_internal.h"
+#include "hv/lock.h"
+#include "hv/log.h"
+#include "hv/machine.h"
+#include "hv/sentry.h"
+#include "hv/sentry_memory.h"
+#include "hv/timer.h"
+#include "hv/tracking.h"
+#include "hv/unit.h"
+
+#define STAY_US        400     /* one stay at most */
+#define GAP_US         100     /* the guest's turn before an unfinished stay goes on */
+#define HANG_US        100000  /* of its own time without progress */
+#define HANG_INIT_US   5000000 /* before its first yield: rules are being loaded */
+#define BACKOFF_MIN_US 1000    /* before a restart; doubled when it dies again soon */
+#define BACKOFF_MAX_US 500000
+#define CALM_US        10000000 /* a life this long resets the back-off */
+#define CALLS_PER_STAY 256     /* hypercalls other than yield */
+#define LOG_LINES_PER_SECOND 20
+#define EVENT_DELAY_US 1000    /* single events ride together */
+#define REPLIES_PER_STAY ABI_REPLIES
+
+enum state { STATE_DEAD, STATE_ALIVE };
+
+static struct spinlock lock;      /* one CPU runs the sentry or touches what follows */
+static volatile uint32_t again;   /* another CPU asked meanwhile */
+static enum state state;
+static bool started;              /* the guest runs, stays may come */
+static bool yielded_once;
+static uint32_t rep_cons;         /* our own copy of the reply ring's index */
+static uint64_t busy;             /* TSC ticks of its own since the last progress */
+static uint32_t last_req_cons;
+static uint64_t alive_since, backoff_us = BACKOFF_MIN_US;
+static uint64_t log_window, log_lines;
+static uint64_t stays, restarts, stay_ticks, calls;
+
+static struct spinlock req_lock;  /* the request ring's producer side: any CPU */
+static uint32_t req_prod;         /* our own copy */
+static uint64_t events_lost;
+
+static void wake(struct hv_timer *timer);
+static struct hv_timer wake_timer = {.fn = wake, .name = "sentry"};
+
+/* --- requests ------------------------------------------------------------------------------------------ */
+
+static uint32_t requests_waiting(void)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+
+	return req_prod - __atomic_load_n(&ctl->request.cons, __ATOMIC_ACQUIRE);
+}
+
+int sentry_request(const struct abi_request *request, uint32_t reserve)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+	int err = -ENOSPC;
+
+	spin_lock(&req_lock);
+	/* An index of the sentry's that lies makes the difference huge: no room. */
+	if (requests_waiting() < ABI_REQUESTS - reserve) {
+		sentry_requests()[req_prod % ABI_REQUESTS] = *request;
+		req_prod++;
+		__atomic_store_n(&ctl->request.prod, req_prod, __ATOMIC_RELEASE);
+		err = 0;
+	}
+	spin_unlock(&req_lock);
+	return err;
+}
+
+void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct abi_request request = {
+		.type = ABI_REQ_EVENT, .port = (uint8_t)kind, .a = a, .b = b, .c = c};
+	/* Room that frames and their returns need even when events flood. */
+	const uint32_t reserve = ABI_SLOTS + 64;
+
+	if (events_lost) {
+		struct abi_request lost = {
+			.type = ABI_REQ_EVENT, .port = ABI_EVENT_LOST, .a = events_lost};
+
+		if (!sentry_request(&lost, reserve))
+			events_lost = 0;
+	}
+	if (sentry_request(&request, reserve))
+		events_lost++;
+	sentry_wake(time_now() + time_us(EVENT_DELAY_US));
+}
+
+/* --- replies ------------------------------------------------------------------------------------------- */
+
+static bool take_replies(struct sentry_fault *fault)
+{
+	struct abi_index *index = &sentry_ctl()->reply;
+	uint32_t prod = __atomic_load_n(&index->prod, __ATOMIC_ACQUIRE);
+
+	if (prod - rep_cons > ABI_REPLIES) {
+		*fault = (struct sentry_fault){ABI_SENTRY_BAD_REPLY, 0, prod};
+		return false;
+	}
+	for (; rep_cons != prod; rep_cons++) {
+		/* Copied once, checked, then used. */
+		struct abi_reply reply = sentry_replies()[rep_cons % ABI_REPLIES];
+
+		if (!frames_reply(&reply)) {
+			uint64_t detail;
+
+			memcpy(&detail, &reply, sizeof(detail));
+			*fault = (struct sentry_fault){ABI_SENTRY_BAD_REPLY, 0, detail};
+			return false;
+		}
+	}
+	__atomic_store_n(&index->cons, rep_cons, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* --- death and restart ------------------------------------------------------------------------------------ */
+
+static const char *const fault_names[] = {
+	[ABI_SENTRY_EXCEPTION] = "exception", [ABI_SENTRY_MEMORY] = "memory access",
+	[ABI_SENTRY_HANG] = "endless loop",   [ABI_SENTRY_BAD_REPLY] = "bad reply",
+	[ABI_SENTRY_BAD_CALL] = "bad call",   [ABI_SENTRY_EXIT] = "it ended itself",
+	[ABI_SENTRY_UNEXPECTED] = "unexpected exit",
+};
+
+/* Requests that the dead one has not taken: events stay for the next, frames were decided by bypass.
+ * After two deaths in short order the events may be the reason, and go too. */
+static void keep_events(bool keep)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+	uint32_t cons = __atomic_load_n(&ctl->request.cons, __ATOMIC_ACQUIRE);
+
+	spin_lock(&req_lock);
+	if (!keep || req_prod - cons > ABI_REQUESTS) {
+		events_lost += req_prod - cons > ABI_REQUESTS ? 1 : req_prod - cons;
+		cons = req_prod;
+	}
+	for (uint32_t i = cons; i != req_prod; i++) {
+		struct abi_request *r = &sentry_requests()[i % ABI_REQUESTS];
+
+		if (r->type != ABI_REQ_EVENT)
+			r->type = ABI_REQ_NONE;
+	}
+	__atomic_store_n(&ctl->request.prod, req_prod, __ATOMIC_RELEASE);
+	__atomic_store_n(&ctl->request.cons, cons, __ATOMIC_RELEASE);
+	last_req_cons = cons;
+	spin_unlock(&req_lock);
+}
+
+static void die(const struct sentry_fault *fault)
+{
+	uint64_t now = time_now();
+	bool calm = now - alive_since > time_us(CALM_US);
+
+	state = STATE_DEAD;
+	restarts++;
+	backoff_us = calm ? BACKOFF_MIN_US : backoff_us * 2;
+	if (backoff_us > BACKOFF_MAX_US)
+		backoff_us = BACKOFF_MAX_US;
+	log_warn("sentry: %s at %lx, detail %lx: restart %lu", fault_names[fault->kind],
+		 fault->rip - ABI_SENTRY_BASE, fault->detail, restarts);
+	frames_bypass();
+	keep_events(calm || restarts == 1);
+	event_post(ABI_EVENT_SENTRY_RESTART, fault->kind, fault->rip - ABI_SENTRY_BASE, fault->detail);
+	sentry_memory_restart();
+	timer_arm(&wake_timer, now + time_us(backoff_us));
+}
+
+/* One slice of the restart; alive when it was the last. */
+static void restart_slice(void)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+
+	frames_bypass();
+	if (!sentry_memory_slice()) {
+		timer_arm(&wake_timer, time_now() + time_us(GAP_US));
+		return;
+	}
+	rep_cons = 0;
+	ctl->reply.prod = 0;
+	ctl->reply.cons = 0;
+	channel_reset_output();
+	ctl->restarts = restarts;
+	busy = 0;
+	yielded_once = false;
+	alive_since = time_now();
+	state = STATE_ALIVE;
+	tracking_repeat();
+	again = 1;
+}
+
+/* --- hypercalls --------------------------------------------------------------------------------------------- */
+
+static void call_log(uint64_t len)
+{
+	struct abi_ctl *ctl = sentry_ctl();
+	char text[sizeof(ctl->message) + 1];
+	uint64_t now = time_now();
+
+	if (now - log_window > time_us(1000000)) {
+		log_window = now;
+		log_lines = 0;
+	}
+	if (log_lines++ >= LOG_LINES_PER_SECOND)
+		return;
+	if (len > sizeof(ctl->message))
+		len = sizeof(ctl->message);
+	memcpy(text, ctl->message, len);
+	text[len] = 0;
+	for (uint64_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			text[i] = text[i] == 0 ? 0 : ' ';
+	log_info("sentry: %s", text);
+}
+
+struct stay {
+	bool yielded;
+	uint64_t wake; /* TSC, 0: none */
+	struct sentry_fault fault;
+	bool dead;
+};
+
+/* Carry out one hypercall; false: the stay is over. */
+static bool do_call(struct stay *stay)
+{
+	struct sentry_call call;
+	uint64_t count = 0, last = 0;
+
+	sentry_vm_call(&call);
+	calls++;
+	switch (call.number) {
+	case ABI_CALL_YIELD:
+		sentry_vm_return(0, 0);
+		if (requests_waiting())
+			return true; /* something came while it was on its way out */
+		stay->yielded = true;
+		stay->wake = call.arg[0];
+		return false;
+	case ABI_CALL_LOG:
+		call_log(call.arg[0]);
+		sentry_vm_return(0, 0);
+		return true;
+	case ABI_CALL_FORGET:
+		(void)tracking_forget(call.arg[0], &count, &last);
+		sentry_vm_return(count, last);
+		return true;
+	case ABI_CALL_EXIT:
+		stay->fault = (struct sentry_fault){ABI_SENTRY_EXIT, ABI_SENTRY_BASE, call.arg[0]};
+		break;
+	default:
+		stay->fault = (struct sentry_fault){ABI_SENTRY_BAD_CALL, ABI_SENTRY_BASE, call.number};
+	}
+	stay->dead = true;
+	return false;
+}
+
+/* --- stays ----------------------------------------------------------------------------------------------------- */
+
+static void run(struct stay *stay)
+{
+	uint64_t begin = time_now(), deadline = begin + time_us(STAY_US);
+	uint32_t n = 0;
+	bool on = true;
+
+	sentry_vm_begin();
+	while (on) {
+		switch (sentry_vm_enter(deadline, &stay->fault)) {
+		case SENTRY_EXIT_CALL:
+			on = do_call(stay) && ++n < CALLS_PER_STAY && time_now() < deadline;
+			break;
+		case SENTRY_EXIT_FAULT:
+			stay->dead = true;
+			on = false;
+			break;
+		default:
+			on = false;
+		}
+	}
+	sentry_vm_end();
+	stays++;
+	stay_ticks += time_now() - begin;
+	busy += time_now() - begin;
+}
+
+/* Progress is a yield or a request taken; without it the time adds up. */
+static void watch_for_hang(struct stay *stay)
+{
+	uint32_t cons = __atomic_load_n(&sentry_ctl()->request.cons, __ATOMIC_RELAXED);
+	uint64_t limit = time_us(yielded_once ? HANG_US : HANG_INIT_US);
+
+	if (stay->yielded || cons != last_req_cons)
+		busy = 0;
+	last_req_cons = cons;
+	yielded_once |= stay->yielded;
+	if (!stay->dead && busy > limit) {
+		stay->dead = true;
+		stay->fault = (struct sentry_fault){ABI_SENTRY_HANG, ABI_SENTRY_BASE,
+						    busy / (time_us(1) ?: 1)};
+	}
+}
+
+static void one_stay(void)
+{
+	struct stay stay = {0};
+
+	if (state == STATE_DEAD) {
+		restart_slice();
+		return;
+	}
+	run(&stay);
+	if (!take_replies(&stay.fault))
+		stay.dead = true;
+	frames_flush();
+	watch_for_hang(&stay);
+	if (stay.dead)
+		die(&stay.fault);
+	else if (!stay.yielded)
+		sentry_wake(time_now() + time_us(GAP_US));
+	else if (stay.wake)
+		sentry_wake(stay.wake);
+	channel_kick();
+}
+
+void sentry_work(void)
+{
+	if (!started)
+		return;
+	again = 1;
+	/* Whoever holds the lock sees `again` before it leaves, or we get the lock. Two rounds at most:
+	 * what comes after that has a timer. */
+	for (uint32_t round = 0; round < 2 && again; round++) {
+		if (!spin_trylock(&lock))
+			return;
+		again = 0;
+		one_stay();
+		spin_unlock(&lock);
+	}
+	if (again)
+		sentry_wake(time_now() + time_us(GAP_US));
+}
+
+static void wake(struct hv_timer *timer)
+{
+	(void)timer;
+	sentry_work();
+}
+
+void sentry_wake(uint64_t tsc)
+{
+	uint64_t old = __atomic_load_n(&wake_timer.deadline, __ATOMIC_ACQUIRE);
+
+	if (!old || tsc < old)
+		timer_arm(&wake_timer, tsc);
+}
+
+void sentry_start(void)
+{
+	state = STATE_ALIVE;
+	started = true;
+	alive_since = time_now();
+	sentry_wake(time_now() + time_us(EVENT_DELAY_US));
+}
+
+static int sentry_unit(struct boot_info *info)
+{
+	int err = sentry_memory_init(info);
+
+	if (err)
+		return err;
+	frames_init();
+	channel_attach(&sentry_ctl()->output, sentry_output());
+	err = timer_register(&wake_timer);
+	err = err ?: counter_register("sentry.stays", &stays);
+	err = err ?: counter_register("sentry.restarts", &restarts);
+	err = err ?: counter_register("sentry.ticks", &stay_ticks);
+	return err ?: counter_register("sentry.calls", &calls);
+}
+
+UNIT(32, sentry, sentry_unit);

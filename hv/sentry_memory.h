@@ -1,0 +1,19 @@
+/* The sentry's memory: image, stack, heap, shared area; filled at init and, in slices, at a restart.
+ * For hv/sentry.c only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "hv/abi.h"
+#include "hv/bootinfo.h"
+
+/* Allocate, map, fill everything. 0 or negative with a message. */
+int sentry_memory_init(struct boot_info *info);
+
+/* Begin a restart; then one bounded slice of it a call: true after the last one. */
+void sentry_memory_restart(void);
+bool sentry_memory_slice(void);
+
+struct abi_request *sentry_requests(void);
+const struct abi_reply *sentry_replies(void);
+const uint8_t *sentry_output(void);
