@@ -8,7 +8,7 @@
 
 #define FLOW_ENTRIES_DEFAULT 4096
 #define FLOW_ENTRIES_MAX     (1u << 20)
-#define SECOND               1000000000ull
+#define SECOND		     1000000000ull
 
 /* Events written in the second `second`. */
 struct limit {
@@ -23,7 +23,7 @@ struct ids {
 	struct blob blob;
 	struct matcher matcher;
 	struct flow_table flows;
-	struct limit *limit;     /* per rule */
+	struct limit *limit;	 /* per rule */
 	struct limit flow_limit; /* drop events of flows dropped before */
 	bool rules;
 };
@@ -44,8 +44,8 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 	ids->matcher.blob = &ids->blob;
 	ids->matcher.stats = &ids->stats;
 	ids->matcher.pattern_seen = ops->alloc(ops->ctx, (size_t)matcher_size(&ids->blob));
-	ids->limit = ops->alloc(ops->ctx,
-				((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
+	ids->limit =
+	    ops->alloc(ops->ctx, ((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
 	if (!ids->matcher.pattern_seen || !ids->limit)
 		return -ENOMEM;
 	ids->rules = true;
@@ -145,8 +145,8 @@ static void tell_drop(struct ids *ids, const struct eve_packet *ep, const struct
 		ids->stats.eve_overflow++;
 }
 
-/* Pass and drop hold for the rest of the flow when the rule speaks about the flow as a whole: only of
- * addresses and ports, or of an established stream's content (Suricata's action scope). */
+/* Pass and drop hold for the rest of the flow when the rule speaks about the flow as a whole: only
+ * of addresses and ports, or of an established stream's content (Suricata's action scope). */
 static bool holds_for_flow(const struct blob_rule *r, const struct flow_ref *ref)
 {
 	return ref->flow && ((r->flags & (BLOB_RULE_IP_ONLY | BLOB_RULE_FLOW)) ||
@@ -187,8 +187,7 @@ static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t le
 	struct flow_ref ref;
 	struct matches m;
 	struct eve_packet ep = {
-		.config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns
-	};
+	    .config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns};
 
 	if (!packet_decode(&p, frame, len, ids->config.link, !ids->config.skip_checksums,
 			   &ids->stats))

@@ -1,9 +1,9 @@
 /* The detection engine: frames in, verdicts and EVE lines out.
  *
- * For the sentry, vigil-replay and the tests. Runs unchanged on the host and in the sentry: all state
- * hangs off `struct ids`, memory comes only from ids_ops.alloc and only inside ids_create(), nothing
- * is read from a clock or a file. Single-threaded: one call at a time per `struct ids`. May call
- * ids/{packet,rules,flow,eve} only. Nothing here blocks.
+ * For the sentry, vigil-replay and the tests. Runs unchanged on the host and in the sentry: all
+ * state hangs off `struct ids`, memory comes only from ids_ops.alloc and only inside ids_create(),
+ * nothing is read from a clock or a file. Single-threaded: one call at a time per `struct ids`. May
+ * call ids/{packet,rules,flow,eve} only. Nothing here blocks.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ enum ids_dir { IDS_FROM_GUEST, IDS_TO_GUEST };
 
 /* Layer-2 framing (values as pcap's LINKTYPE_*). */
 enum ids_link {
-	IDS_LINK_NULL = 0,     /* 4-byte address family in host order */
+	IDS_LINK_NULL = 0, /* 4-byte address family in host order */
 	IDS_LINK_ETHERNET = 1,
 	IDS_LINK_RAW_OLD = 12, /* raw IP, as DLT_RAW of most systems */
 	IDS_LINK_RAW = 101,    /* raw IP, the version nibble tells which */
@@ -41,43 +41,45 @@ enum ids_link {
 
 /* Values of 0 mean the default named beside the field. */
 struct ids_config {
-	enum ids_link link;       /* framing; 0 is IDS_LINK_NULL, so set it always */
-	bool ips;                 /* drop rules drop; otherwise they only alert ("allowed") */
-	bool skip_checksums;      /* take every checksum as good */
-	const char *in_iface;     /* shown in events; NULL: not shown. Must outlive the engine */
-	uint32_t alerts_per_rule; /* alerts (and drop events) of one rule in one second; 0: no limit */
-	uint32_t flow_entries;    /* flow table size, rounded up to a power of two; 0: 4096 */
-	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
-	uint64_t seed;            /* random; keys the flow table's hash and the flow ids */
-	bool midstream;           /* a TCP flow met without its SYN may count as established */
-	const uint64_t *pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
+	enum ids_link link;   /* framing; 0 is IDS_LINK_NULL, so set it always */
+	bool ips;	      /* drop rules drop; otherwise they only alert ("allowed") */
+	bool skip_checksums;  /* take every checksum as good */
+	const char *in_iface; /* shown in events; NULL: not shown. Must outlive the engine */
+	uint32_t
+	    alerts_per_rule;   /* alerts (and drop events) of one rule in one second; 0: no limit */
+	uint32_t flow_entries; /* flow table size, rounded up to a power of two; 0: 4096 */
+	uint16_t community_seed; /* Community ID seed, 0 as in Suricata */
+	uint64_t seed;		 /* random; keys the flow table's hash and the flow ids */
+	bool midstream;		 /* a TCP flow met without its SYN may count as established */
+	const uint64_t
+	    *pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };
 
 /* Counters since ids_create(). Suricata's names where it has the same. */
 struct ids_stats {
-	uint64_t pkts, bytes;                        /* frames and octets inspected */
-	uint64_t ethernet, vlan, vlan_qinq, arp;     /* decoder.* */
+	uint64_t pkts, bytes;			 /* frames and octets inspected */
+	uint64_t ethernet, vlan, vlan_qinq, arp; /* decoder.* */
 	uint64_t ipv4, ipv6, tcp, udp, icmpv4, icmpv6, other_ip;
-	uint64_t fragments;                          /* IP fragments (not reassembled yet) */
-	uint64_t unknown_link;                       /* EtherTypes not decoded */
-	uint64_t invalid;                            /* frames whose headers do not hold together */
-	uint64_t bad_checksum;                       /* IPv4, TCP, UDP or ICMP checksum wrong */
-	uint64_t alerts;                             /* alert events written */
-	uint64_t alerts_suppressed;                  /* alerts and drop events held back by the limit */
-	uint64_t alert_queue_overflow;               /* matches beyond IDS_ALERTS_PER_PACKET */
-	uint64_t inspection_limit;                   /* rules given up after too many backtracking steps */
-	uint64_t eve_overflow;                       /* events that did not fit a line */
-	uint64_t accepted, blocked;                  /* verdicts */
-	uint64_t flows, flows_evicted;               /* flow table: created, thrown out while alive */
-	uint64_t candidates;                         /* rules verified after the prefilter */
+	uint64_t fragments;	       /* IP fragments (not reassembled yet) */
+	uint64_t unknown_link;	       /* EtherTypes not decoded */
+	uint64_t invalid;	       /* frames whose headers do not hold together */
+	uint64_t bad_checksum;	       /* IPv4, TCP, UDP or ICMP checksum wrong */
+	uint64_t alerts;	       /* alert events written */
+	uint64_t alerts_suppressed;    /* alerts and drop events held back by the limit */
+	uint64_t alert_queue_overflow; /* matches beyond IDS_ALERTS_PER_PACKET */
+	uint64_t inspection_limit;     /* rules given up after too many backtracking steps */
+	uint64_t eve_overflow;	       /* events that did not fit a line */
+	uint64_t accepted, blocked;    /* verdicts */
+	uint64_t flows, flows_evicted; /* flow table: created, thrown out while alive */
+	uint64_t candidates;	       /* rules verified after the prefilter */
 };
 
 #define IDS_ALERTS_PER_PACKET 15 /* as Suricata's packet-alert-max default */
 
-/* Make an engine. `blob` (8-byte aligned, as vigilc wrote it) is checked completely before any of it
- * is used, must stay readable and unchanged as long as the engine lives, and is not copied; NULL means
- * no rules. `eve` receives the events. Context: start-up only.
- * 0; -EBADMSG: blob refused, ids_blob_reason() tells why; -ENOMEM; -EINVAL: config. */
+/* Make an engine. `blob` (8-byte aligned, as vigilc wrote it) is checked completely before any of
+ * it is used, must stay readable and unchanged as long as the engine lives, and is not copied; NULL
+ * means no rules. `eve` receives the events. Context: start-up only. 0; -EBADMSG: blob refused,
+ * ids_blob_reason() tells why; -ENOMEM; -EINVAL: config. */
 int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 	       const struct ids_config *config, const void *blob, size_t len);
 

@@ -17,8 +17,8 @@ struct eve_packet {
 	uint64_t now_ns;
 };
 
-/* A rule matched. `blocked`: and the frame is dropped for it. False: did not fit a line even without
- * its metadata. */
+/* A rule matched. `blocked`: and the frame is dropped for it. False: did not fit a line even
+ * without its metadata. */
 bool eve_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	       const struct blob_rule *rule, bool blocked);
 

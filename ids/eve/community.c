@@ -6,7 +6,7 @@
 static void base64(char *out, const uint8_t *data, size_t len)
 {
 	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
 		uint32_t v = (uint32_t)data[i] << 16;
@@ -23,14 +23,15 @@ static void base64(char *out, const uint8_t *data, size_t len)
 	*out = '\0';
 }
 
-/* ICMP takes the place of ports: the type, and the type that answers it; one-way types their code. */
+/* ICMP takes the place of ports: the type, and the type that answers it; one-way types their code.
+ */
 static bool icmp_ports(const struct packet *p, uint16_t *sp, uint16_t *dp)
 {
-	static const uint8_t pair4[][2] = { { 8, 0 }, { 0, 8 },   { 13, 14 }, { 14, 13 }, { 15, 16 },
-					    { 16, 15 }, { 17, 18 }, { 18, 17 }, { 10, 9 },  { 9, 10 } };
-	static const uint8_t pair6[][2] = { { 128, 129 }, { 129, 128 }, { 130, 131 }, { 131, 130 },
-					    { 133, 134 }, { 134, 133 }, { 135, 136 }, { 136, 135 },
-					    { 139, 140 }, { 140, 139 }, { 144, 145 }, { 145, 144 } };
+	static const uint8_t pair4[][2] = {{8, 0},   {0, 8},   {13, 14}, {14, 13}, {15, 16},
+					   {16, 15}, {17, 18}, {18, 17}, {10, 9},  {9, 10}};
+	static const uint8_t pair6[][2] = {{128, 129}, {129, 128}, {130, 131}, {131, 130},
+					   {133, 134}, {134, 133}, {135, 136}, {136, 135},
+					   {139, 140}, {140, 139}, {144, 145}, {145, 144}};
 	bool v6 = p->ip_version == 6;
 	const uint8_t(*pair)[2] = v6 ? pair6 : pair4;
 

@@ -1,9 +1,9 @@
 /* EVE events: one JSON object a line, fields as Suricata names them, ours in objects beside.
  *
- * For the engine, the sentry (hypervisor and process events) and vigil-replay. Calls only json.h and
- * the emit callback. Works without an engine, so that a refused rule file can be told.
- * Every line has `timestamp`, `event_type`, `seq`, `host`, `boot`; seq counts every event tried, so
- * a hole in it is a lost event.
+ * For the engine, the sentry (hypervisor and process events) and vigil-replay. Calls only json.h
+ * and the emit callback. Works without an engine, so that a refused rule file can be told. Every
+ * line has `timestamp`, `event_type`, `seq`, `host`, `boot`; seq counts every event tried, so a
+ * hole in it is a lost event.
  */
 #pragma once
 
@@ -26,10 +26,10 @@ enum eve_class {
 #define EVE_LINE_MAX 8192
 
 struct eve_config {
-	const char *host;   /* the instance's name; must outlive the eve */
-	const char *boot;   /* random per start; must outlive the eve */
-	uint64_t *seq;      /* next number is ++*seq; may lie in memory that survives a restart */
-	void *ctx;          /* handed to emit */
+	const char *host; /* the instance's name; must outlive the eve */
+	const char *boot; /* random per start; must outlive the eve */
+	uint64_t *seq;	  /* next number is ++*seq; may lie in memory that survives a restart */
+	void *ctx;	  /* handed to emit */
 	/* One finished line of `len` octets without newline (NUL-terminated as well). Called from
 	 * within every eve_* and ids_inspect; must copy, must not call back. */
 	void (*emit)(void *ctx, enum eve_class cls, const char *line, size_t len);
@@ -45,8 +45,8 @@ struct eve {
 /* Set up. The struct may live anywhere; no memory is taken. */
 void eve_init(struct eve *eve, const struct eve_config *cfg);
 
-/* Start an event of any type: head fields are written, the returned builder takes the rest. `now_ns`:
- * Unix time in nanoseconds. One event at a time. */
+/* Start an event of any type: head fields are written, the returned builder takes the rest.
+ * `now_ns`: Unix time in nanoseconds. One event at a time. */
 struct json *eve_begin(struct eve *eve, const char *event_type, uint64_t now_ns);
 /* Finish and emit it. False (and counted in `overflow`) if it did not fit; then nothing is emitted,
  * its seq number stays a hole. */
@@ -62,10 +62,22 @@ struct eve_field {
 		const char *str;
 	};
 };
-#define EVE_FIELD_U64(n, v)  { .name = (n), .type = EVE_U64, .num = (v) }
-#define EVE_FIELD_HEX(n, v)  { .name = (n), .type = EVE_HEX, .num = (v) }
-#define EVE_FIELD_BOOL(n, v) { .name = (n), .type = EVE_BOOL, .num = (v) }
-#define EVE_FIELD_STR(n, v)  { .name = (n), .type = EVE_STR, .str = (v) }
+#define EVE_FIELD_U64(n, v)                                                                        \
+	{                                                                                          \
+		.name = (n), .type = EVE_U64, .num = (v)                                           \
+	}
+#define EVE_FIELD_HEX(n, v)                                                                        \
+	{                                                                                          \
+		.name = (n), .type = EVE_HEX, .num = (v)                                           \
+	}
+#define EVE_FIELD_BOOL(n, v)                                                                       \
+	{                                                                                          \
+		.name = (n), .type = EVE_BOOL, .num = (v)                                          \
+	}
+#define EVE_FIELD_STR(n, v)                                                                        \
+	{                                                                                          \
+		.name = (n), .type = EVE_STR, .str = (v)                                           \
+	}
 
 /* Write fields as members of the object now open. */
 void eve_fields(struct json *j, const struct eve_field *fields, size_t count);
@@ -74,10 +86,10 @@ void eve_fields(struct json *j, const struct eve_field *fields, size_t count);
 enum eve_process_action { EVE_PROCESS_SEEN, EVE_PROCESS_GONE };
 struct eve_process {
 	enum eve_process_action action;
-	uint64_t cr3;      /* root without PCID and PTI bits */
+	uint64_t cr3;	   /* root without PCID and PTI bits */
 	uint64_t switches; /* times it was switched to */
 	uint64_t first_ns, last_ns;
-	uint32_t cpu;      /* where the action was noticed */
+	uint32_t cpu; /* where the action was noticed */
 };
 bool ids_event_process(struct eve *eve, const struct eve_process *p, uint64_t now_ns);
 
@@ -96,6 +108,7 @@ enum eve_hv_action {
 };
 /* `group`, if not NULL, is the name of an object inside that holds the second list (for example the
  * exits by reason). */
-bool ids_event_hypervisor(struct eve *eve, enum eve_hv_action action, const struct eve_field *fields,
-			  size_t count, const char *group, const struct eve_field *group_fields,
-			  size_t group_count, uint64_t now_ns);
+bool ids_event_hypervisor(struct eve *eve, enum eve_hv_action action,
+			  const struct eve_field *fields, size_t count, const char *group,
+			  const struct eve_field *group_fields, size_t group_count,
+			  uint64_t now_ns);

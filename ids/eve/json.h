@@ -1,9 +1,9 @@
 /* A bounded JSON writer: one object into one caller's buffer, never truncated JSON.
  *
- * For ids/eve and everybody who adds fields to an event. Calls nothing. Every call after an overflow
- * or a misuse (nesting too deep, end without begin) is ignored and json_end() tells.
- * Strings: any bytes; control characters, quotes and backslashes are escaped, every byte that is not
- * part of well-formed UTF-8 (RFC 3629) becomes U+FFFD.
+ * For ids/eve and everybody who adds fields to an event. Calls nothing. Every call after an
+ * overflow or a misuse (nesting too deep, end without begin) is ignored and json_end() tells.
+ * Strings: any bytes; control characters, quotes and backslashes are escaped, every byte that is
+ * not part of well-formed UTF-8 (RFC 3629) becomes U+FFFD.
  */
 #pragma once
 

@@ -22,8 +22,8 @@ static uint32_t round_function(unsigned t, uint32_t b, uint32_t c, uint32_t d)
 
 void sha1_short(uint8_t out[20], const uint8_t *data, size_t len)
 {
-	uint32_t h[5] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 }, v[5], w[80];
-	uint8_t block[64] = { 0 };
+	uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}, v[5], w[80];
+	uint8_t block[64] = {0};
 
 	memcpy(block, data, len);
 	block[len] = 0x80;

@@ -31,8 +31,8 @@ void flow_table_init(struct flow_table *t, void *memory, uint32_t entries, uint6
  * RFC 4443, 4861, 2710), or the type itself. */
 static uint8_t icmp_counterpart(uint8_t type, bool v6)
 {
-	static const uint8_t pair4[][2] = { { 8, 0 }, { 13, 14 }, { 15, 16 }, { 17, 18 }, { 10, 9 } };
-	static const uint8_t pair6[][2] = { { 128, 129 }, { 133, 134 }, { 135, 136 }, { 139, 140 } };
+	static const uint8_t pair4[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}, {10, 9}};
+	static const uint8_t pair6[][2] = {{128, 129}, {133, 134}, {135, 136}, {139, 140}};
 	const uint8_t(*pair)[2] = v6 ? pair6 : pair4;
 	size_t n = v6 ? sizeof(pair6) / 2 : sizeof(pair4) / 2;
 
@@ -155,7 +155,7 @@ static void update_tcp(struct flow *f, const struct packet *p, bool to_server)
 static void begin(struct flow_table *t, struct flow *f, const struct flow_key *key,
 		  const struct packet *p, uint64_t hash, uint64_t now_ns)
 {
-	*f = (struct flow){ .key = *key, .first_ns = now_ns };
+	*f = (struct flow){.key = *key, .first_ns = now_ns};
 	/* A SYN+ACK first: its receiver is the client whose SYN was missed. */
 	if (p->proto == PROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) &&
 	    t->midstream)
@@ -185,7 +185,7 @@ static struct flow *find(struct flow_table *t, const struct flow_key *key, uint6
 struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64_t now_ns,
 			    struct ids_stats *stats)
 {
-	struct flow_ref ref = { 0 };
+	struct flow_ref ref = {0};
 	struct flow_key key;
 	struct flow *f;
 	bool *seen;

@@ -23,11 +23,11 @@ struct flow_key {
 
 struct flow {
 	struct flow_key key;
-	uint64_t id;                /* nonzero, 51 bits (exact in a double, as JSON readers use) */
+	uint64_t id;		    /* nonzero, 51 bits (exact in a double, as JSON readers use) */
 	uint64_t first_ns, last_ns; /* 0: entry free */
 	bool to_server_seen, to_client_seen;
 	bool established;
-	bool closing[2];            /* FIN seen from the client, the server */
+	bool closing[2]; /* FIN seen from the client, the server */
 	bool closed;
 	bool syn_ack;
 	enum flow_action action;
@@ -37,8 +37,8 @@ struct flow {
 struct flow_ref {
 	struct flow *flow; /* NULL: none (fragment, no flow for this protocol) */
 	bool to_server;
-	bool first;        /* first packet of its direction */
-	bool established;  /* the flow was established before this packet (UDP: or by it) */
+	bool first;	  /* first packet of its direction */
+	bool established; /* the flow was established before this packet (UDP: or by it) */
 };
 
 struct flow_table {

@@ -3,12 +3,12 @@
 #include "ids/bytes.h"
 
 /* EtherTypes (IANA). */
-#define ETH_IPV4 0x0800
-#define ETH_ARP  0x0806
-#define ETH_VLAN 0x8100
-#define ETH_IPV6 0x86dd
-#define ETH_QINQ 0x88a8
-#define ETH_NSH  0x894f
+#define ETH_IPV4     0x0800
+#define ETH_ARP	     0x0806
+#define ETH_VLAN     0x8100
+#define ETH_IPV6     0x86dd
+#define ETH_QINQ     0x88a8
+#define ETH_NSH	     0x894f
 #define ETH_OLD_QINQ 0x9100
 
 #define ETH_HEADER  14
@@ -121,9 +121,9 @@ static bool decode_null(struct decode *d, const uint8_t *at, size_t len)
 bool packet_decode(struct packet *p, const uint8_t *frame, size_t len, enum ids_link link,
 		   bool check_sums, struct ids_stats *stats)
 {
-	struct decode d = { .p = p, .stats = stats, .check_sums = check_sums };
+	struct decode d = {.p = p, .stats = stats, .check_sums = check_sums};
 
-	*p = (struct packet){ .frame = frame, .len = (uint32_t)len };
+	*p = (struct packet){.frame = frame, .len = (uint32_t)len};
 	stats->pkts++;
 	stats->bytes += len;
 	if (len > UINT32_MAX) {

@@ -3,20 +3,20 @@
 #include "ids/packet/ip.h"
 #include "ids/bytes.h"
 
-#define IPV4_MIN 20
+#define IPV4_MIN	    20
 #define IPV4_MORE_FRAGMENTS 0x2000
-#define IPV4_OFFSET 0x1fff
-#define IPV6_HEADER 40
+#define IPV4_OFFSET	    0x1fff
+#define IPV6_HEADER	    40
 
 /* IPv6 extension headers (RFC 8200, IANA). */
 #define EXT_HOP_BY_HOP 0
 #define EXT_ROUTING    43
 #define EXT_FRAGMENT   44
-#define EXT_AH         51
+#define EXT_AH	       51
 #define EXT_NONE       59
 #define EXT_DEST       60
 #define EXT_MOBILITY   135
-#define EXT_HIP        139
+#define EXT_HIP	       139
 #define EXT_SHIM6      140
 
 uint32_t packet_sum(const uint8_t *data, size_t len, uint32_t sum)
@@ -271,7 +271,8 @@ bool decode_upper(struct decode *d, const uint8_t *at, size_t len)
 	case PROTO_UDP:
 		return decode_udp(d, at, len);
 	case PROTO_ICMP:
-		/* ICMP over IPv6 and the reverse are no such protocols (Suricata: wrong version). */
+		/* ICMP over IPv6 and the reverse are no such protocols (Suricata: wrong version).
+		 */
 		if (d->p->ip_version == 4)
 			return decode_icmp(d, at, len, false);
 		break;

@@ -12,7 +12,7 @@
 #include "ids/engine.h"
 
 #define PACKET_MAX_TAGS 3  /* VLAN tags taken off, as Suricata */
-#define PACKET_MAX_EXT  16 /* IPv6 extension headers walked */
+#define PACKET_MAX_EXT	16 /* IPv6 extension headers walked */
 
 /* Protocol numbers (IANA). */
 enum {
@@ -32,22 +32,22 @@ enum {
 struct packet {
 	const uint8_t *frame;
 	uint32_t len;
-	uint8_t ip_version;   /* 4, 6; 0: no IP in it, the fields below mean nothing */
-	uint8_t proto;        /* upper-layer protocol */
-	uint8_t ttl;          /* or hop limit */
+	uint8_t ip_version; /* 4, 6; 0: no IP in it, the fields below mean nothing */
+	uint8_t proto;	    /* upper-layer protocol */
+	uint8_t ttl;	    /* or hop limit */
 	uint8_t tcp_flags;
-	bool fragment;        /* one piece of a datagram */
-	bool later_fragment;  /* not the first piece: no upper-layer header */
+	bool fragment;	     /* one piece of a datagram */
+	bool later_fragment; /* not the first piece: no upper-layer header */
 	bool has_ports, has_icmp;
 	bool bad_checksum;
 	uint8_t icmp_type, icmp_code;
-	uint8_t tags;         /* VLAN tags taken off */
+	uint8_t tags; /* VLAN tags taken off */
 	uint16_t vlan[PACKET_MAX_TAGS];
 	uint16_t sp, dp;
 	uint8_t src[16], dst[16]; /* IPv4 in the first four */
-	const uint8_t *ip;        /* IP header */
-	const uint8_t *l4;        /* upper-layer header, NULL if none was decoded */
-	const uint8_t *payload;   /* NULL if none */
+	const uint8_t *ip;	  /* IP header */
+	const uint8_t *l4;	  /* upper-layer header, NULL if none was decoded */
+	const uint8_t *payload;	  /* NULL if none */
 	uint32_t payload_len;
 };
 

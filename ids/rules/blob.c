@@ -5,22 +5,22 @@
 #include "ids/rules/op.h"
 
 static const uint8_t element_size[BLOB_SECTIONS] = {
-	[BLOB_RULES] = sizeof(struct blob_rule),
-	[BLOB_OPS] = sizeof(struct blob_op),
-	[BLOB_STRINGS] = 1,
-	[BLOB_META] = sizeof(struct blob_meta),
-	[BLOB_ADDRESS_SETS] = sizeof(struct blob_address_set),
-	[BLOB_ADDRESS4] = sizeof(struct blob_range4),
-	[BLOB_ADDRESS6] = sizeof(struct blob_range6),
-	[BLOB_PORT_SETS] = sizeof(struct blob_port_set),
-	[BLOB_PORTS] = sizeof(struct blob_port_range),
-	[BLOB_GROUPS] = sizeof(struct blob_list),
-	[BLOB_GROUP_RULES] = sizeof(uint32_t),
-	[BLOB_MPM_ROOT] = sizeof(uint32_t),
-	[BLOB_MPM_STATES] = sizeof(struct blob_state),
-	[BLOB_MPM_EDGES] = sizeof(uint32_t),
-	[BLOB_PATTERNS] = sizeof(struct blob_list),
-	[BLOB_PATTERN_RULES] = sizeof(uint32_t),
+    [BLOB_RULES] = sizeof(struct blob_rule),
+    [BLOB_OPS] = sizeof(struct blob_op),
+    [BLOB_STRINGS] = 1,
+    [BLOB_META] = sizeof(struct blob_meta),
+    [BLOB_ADDRESS_SETS] = sizeof(struct blob_address_set),
+    [BLOB_ADDRESS4] = sizeof(struct blob_range4),
+    [BLOB_ADDRESS6] = sizeof(struct blob_range6),
+    [BLOB_PORT_SETS] = sizeof(struct blob_port_set),
+    [BLOB_PORTS] = sizeof(struct blob_port_range),
+    [BLOB_GROUPS] = sizeof(struct blob_list),
+    [BLOB_GROUP_RULES] = sizeof(uint32_t),
+    [BLOB_MPM_ROOT] = sizeof(uint32_t),
+    [BLOB_MPM_STATES] = sizeof(struct blob_state),
+    [BLOB_MPM_EDGES] = sizeof(uint32_t),
+    [BLOB_PATTERNS] = sizeof(struct blob_list),
+    [BLOB_PATTERN_RULES] = sizeof(uint32_t),
 };
 
 static const void *section(struct blob *b, const uint8_t *data, enum blob_section which)
@@ -97,7 +97,7 @@ static const char *check_ops(const struct blob *b, const struct blob_rule *r)
 	bool payload = false;
 
 	if (r->op_count > BLOB_MAX_OPS ||
-	    !in_list(b, (struct blob_list){ r->op_first, r->op_count }, BLOB_OPS))
+	    !in_list(b, (struct blob_list){r->op_first, r->op_count}, BLOB_OPS))
 		return "rule's operations out of range";
 	for (uint32_t i = 0; i < r->op_count; i++) {
 		const struct blob_op *op = &b->op[r->op_first + i];
@@ -119,13 +119,15 @@ static const char *check_ops(const struct blob *b, const struct blob_rule *r)
 
 static const char *check_rule(const struct blob *b, const struct blob_rule *r)
 {
-	if (r->action >= BLOB_ACTIONS || r->classes >> BLOB_CLASSES || r->flags & ~BLOB_RULE_FLAGS ||
+	if (r->action >= BLOB_ACTIONS || r->classes >> BLOB_CLASSES ||
+	    r->flags & ~BLOB_RULE_FLAGS ||
 	    (r->ip_version && r->ip_version != 4 && r->ip_version != 6))
 		return "rule with unknown action, protocol or flag";
 	if (!known_set(b, r->src, BLOB_ADDRESS_SETS) || !known_set(b, r->dst, BLOB_ADDRESS_SETS) ||
 	    !known_set(b, r->sport, BLOB_PORT_SETS) || !known_set(b, r->dport, BLOB_PORT_SETS))
 		return "rule with an unknown address or port set";
-	if (!in_strings(b, r->msg) || !in_strings(b, r->category) || !in_list(b, r->meta, BLOB_META))
+	if (!in_strings(b, r->msg) || !in_strings(b, r->category) ||
+	    !in_list(b, r->meta, BLOB_META))
 		return "rule's texts out of range";
 	return check_ops(b, r);
 }

@@ -1,4 +1,5 @@
-/* The compiled rules: one position-independent block of bytes, made by vigilc, checked by blob_open.
+/* The compiled rules: one position-independent block of bytes, made by vigilc, checked by
+ * blob_open.
  *
  * For the compiler (writes it) and the matcher (reads it). Little-endian, 8-byte aligned sections,
  * every reference an index or offset that blob_open has checked. Version and CRC-32C guard against
@@ -14,27 +15,27 @@
 #define BLOB_VERSION 1u
 #define BLOB_NONE    0xffffffffu /* no set (any), no pattern */
 
-#define BLOB_MAX_SIZE     (256u << 20)
-#define BLOB_MAX_OPS      128 /* of one rule: bounds the matcher's recursion */
-#define BLOB_MAX_CONTENT  2048
-#define BLOB_MAX_PATTERN  32  /* octets of a fast pattern that go into the automaton */
+#define BLOB_MAX_SIZE	 (256u << 20)
+#define BLOB_MAX_OPS	 128 /* of one rule: bounds the matcher's recursion */
+#define BLOB_MAX_CONTENT 2048
+#define BLOB_MAX_PATTERN 32 /* octets of a fast pattern that go into the automaton */
 
 enum blob_section {
-	BLOB_RULES,        /* struct blob_rule, in the order of evaluation */
-	BLOB_OPS,          /* struct blob_op */
-	BLOB_STRINGS,      /* bytes */
-	BLOB_META,         /* struct blob_meta */
-	BLOB_ADDRESS_SETS, /* struct blob_address_set */
-	BLOB_ADDRESS4,     /* struct blob_range4, sorted and disjoint within a set */
-	BLOB_ADDRESS6,     /* struct blob_range6, likewise */
-	BLOB_PORT_SETS,    /* struct blob_port_set */
-	BLOB_PORTS,        /* struct blob_port_range, sorted and disjoint within a set */
-	BLOB_GROUPS,       /* struct blob_list per protocol class: rules without fast pattern */
-	BLOB_GROUP_RULES,  /* uint32_t rule indices */
-	BLOB_MPM_ROOT,     /* uint32_t[256]: next state of state 0 by octet */
-	BLOB_MPM_STATES,   /* struct blob_state, breadth first */
-	BLOB_MPM_EDGES,    /* uint32_t: next state << 8 | octet, sorted by octet within a state */
-	BLOB_PATTERNS,     /* struct blob_list into BLOB_PATTERN_RULES */
+	BLOB_RULES,	    /* struct blob_rule, in the order of evaluation */
+	BLOB_OPS,	    /* struct blob_op */
+	BLOB_STRINGS,	    /* bytes */
+	BLOB_META,	    /* struct blob_meta */
+	BLOB_ADDRESS_SETS,  /* struct blob_address_set */
+	BLOB_ADDRESS4,	    /* struct blob_range4, sorted and disjoint within a set */
+	BLOB_ADDRESS6,	    /* struct blob_range6, likewise */
+	BLOB_PORT_SETS,	    /* struct blob_port_set */
+	BLOB_PORTS,	    /* struct blob_port_range, sorted and disjoint within a set */
+	BLOB_GROUPS,	    /* struct blob_list per protocol class: rules without fast pattern */
+	BLOB_GROUP_RULES,   /* uint32_t rule indices */
+	BLOB_MPM_ROOT,	    /* uint32_t[256]: next state of state 0 by octet */
+	BLOB_MPM_STATES,    /* struct blob_state, breadth first */
+	BLOB_MPM_EDGES,	    /* uint32_t: next state << 8 | octet, sorted by octet within a state */
+	BLOB_PATTERNS,	    /* struct blob_list into BLOB_PATTERN_RULES */
 	BLOB_PATTERN_RULES, /* uint32_t rule indices */
 	BLOB_SECTIONS
 };
@@ -68,29 +69,30 @@ enum blob_class {
 
 #define BLOB_RULE_BOTH_WAYS 0x0001 /* <> */
 #define BLOB_RULE_NOALERT   0x0002
-#define BLOB_RULE_IP_ONLY   0x0004 /* looked at once per direction of a flow; action holds for the flow */
-#define BLOB_RULE_FLOW      0x0008 /* looked at for each packet; action holds for the flow */
-#define BLOB_RULE_STREAM    0x0010 /* has payload ops on a TCP stream; action holds for the flow */
-#define BLOB_RULE_PAYLOAD   0x0020 /* needs a payload */
-#define BLOB_RULE_FLAGS     0x003f
+#define BLOB_RULE_IP_ONLY                                                                          \
+	0x0004 /* looked at once per direction of a flow; action holds for the flow */
+#define BLOB_RULE_FLOW	  0x0008 /* looked at for each packet; action holds for the flow */
+#define BLOB_RULE_STREAM  0x0010 /* has payload ops on a TCP stream; action holds for the flow */
+#define BLOB_RULE_PAYLOAD 0x0020 /* needs a payload */
+#define BLOB_RULE_FLAGS	  0x003f
 
 struct blob_rule {
 	uint32_t sid, gid, rev;
-	uint8_t action;     /* enum blob_action */
+	uint8_t action;	    /* enum blob_action */
 	uint8_t classes;    /* mask of 1 << enum blob_class */
 	uint8_t ip_version; /* 4, 6, or 0 for both */
 	uint8_t priority;   /* 1 to 255, EVE's severity */
-	uint16_t flags;     /* BLOB_RULE_* */
+	uint16_t flags;	    /* BLOB_RULE_* */
 	uint16_t op_count;
 	uint32_t op_first;
-	uint32_t src, dst;     /* address sets or BLOB_NONE */
-	uint32_t sport, dport; /* port sets or BLOB_NONE */
+	uint32_t src, dst;		/* address sets or BLOB_NONE */
+	uint32_t sport, dport;		/* port sets or BLOB_NONE */
 	struct blob_span msg, category; /* offsets within BLOB_STRINGS */
 	struct blob_list meta;
 };
 
 struct blob_op {
-	uint8_t kind;   /* enum op_kind */
+	uint8_t kind;	/* enum op_kind */
 	uint8_t buffer; /* enum op_buffer */
 	uint16_t flags;
 	uint32_t arg[7];
@@ -122,12 +124,12 @@ struct blob_port_range {
 
 /* A state of the Aho-Corasick automaton over lower-cased octets. */
 struct blob_state {
-	uint32_t fail;       /* state of the longest proper suffix; shallower */
+	uint32_t fail; /* state of the longest proper suffix; shallower */
 	uint32_t edge_first;
 	uint16_t edge_count;
 	uint16_t depth;
-	uint32_t pattern;    /* ends here, or BLOB_NONE */
-	uint32_t dict;       /* nearest shallower state on the fail path with a pattern, 0: none */
+	uint32_t pattern; /* ends here, or BLOB_NONE */
+	uint32_t dict;	  /* nearest shallower state on the fail path with a pattern, 0: none */
 };
 
 /* A checked blob: typed views. */
@@ -151,12 +153,13 @@ struct blob {
 	uint32_t count[BLOB_SECTIONS]; /* elements of each section */
 };
 
-/* Check all of it and set the views. NULL, or the reason of refusal (a constant sentence). `data` must
- * be 8-byte aligned and stay unchanged while the views are used. */
+/* Check all of it and set the views. NULL, or the reason of refusal (a constant sentence). `data`
+ * must be 8-byte aligned and stay unchanged while the views are used. */
 const char *blob_open(struct blob *b, const void *data, size_t len);
 
 /* CRC-32C (Castagnoli, reflected 0x82f63b78), continued from `crc` (0 to start). */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 
-/* The CRC a blob's header must hold: its crc field counts as 0. `len` >= sizeof(struct blob_header). */
+/* The CRC a blob's header must hold: its crc field counts as 0. `len` >= sizeof(struct
+ * blob_header). */
 uint32_t blob_crc(const void *data, size_t len);

@@ -149,7 +149,7 @@ static void verify(struct run *run, uint32_t index)
 {
 	struct matcher *m = run->m;
 	const struct blob_rule *r = &m->blob->rule[index];
-	struct inspect in = { .blob = m->blob, .packet = run->p, .flow = run->flow };
+	struct inspect in = {.blob = m->blob, .packet = run->p, .flow = run->flow};
 
 	if (!header_match(run, r))
 		return;
@@ -184,7 +184,7 @@ void matcher_run(struct matcher *m, const struct packet *p, const struct flow_re
 {
 	enum blob_class class = class_of(p);
 	struct blob_list always = m->blob->group[class];
-	struct run run = { .m = m, .p = p, .flow = flow, .out = out, .class_bit = 1u << class };
+	struct run run = {.m = m, .p = p, .flow = flow, .out = out, .class_bit = 1u << class};
 
 	out->count = 0;
 	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream

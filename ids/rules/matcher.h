@@ -1,7 +1,7 @@
 /* Which rules match a packet: prefilter, then verification. Pure; no allocation per packet.
  *
- * For the engine. One pass of the multi-pattern automaton over the payload finds the rules whose fast
- * pattern occurs; with the rules that have none (by protocol class) they are verified in full.
+ * For the engine. One pass of the multi-pattern automaton over the payload finds the rules whose
+ * fast pattern occurs; with the rules that have none (by protocol class) they are verified in full.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct matcher {
 	struct ids_stats *stats;
 };
 
-/* The rules that matched, in the order of evaluation (pass, drop, alert; priority; file order). When
- * there are more than fit, the last ones are lost (counted). */
+/* The rules that matched, in the order of evaluation (pass, drop, alert; priority; file order).
+ * When there are more than fit, the last ones are lost (counted). */
 struct matches {
 	uint32_t rule[IDS_ALERTS_PER_PACKET];
 	uint32_t count;

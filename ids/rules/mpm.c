@@ -32,8 +32,9 @@ static const char *check_state(const struct blob *b, uint32_t index)
 const char *mpm_check(const struct blob *b)
 {
 	if (b->count[BLOB_MPM_STATES] == 0)
-		return b->count[BLOB_MPM_ROOT] || b->count[BLOB_PATTERNS] ? "automaton without states"
-									  : NULL;
+		return b->count[BLOB_MPM_ROOT] || b->count[BLOB_PATTERNS]
+			   ? "automaton without states"
+			   : NULL;
 	if (b->count[BLOB_MPM_ROOT] != 256)
 		return "automaton without root";
 	if (b->state[0].fail || b->state[0].dict)

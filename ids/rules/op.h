@@ -1,9 +1,9 @@
 /* The operations a rule's conditions compile to.
  *
- * One const table, an entry per kind: name, check (is this record sound?), and one of two functions:
- * `packet` decides on the packet as a whole; `payload` looks into a buffer from a cursor and goes on
- * to the operations behind it, so that it can try another place when they fail.
- * A keyword is added by an entry here, one in keywords.c, and a file of its family.
+ * One const table, an entry per kind: name, check (is this record sound?), and one of two
+ * functions: `packet` decides on the packet as a whole; `payload` looks into a buffer from a cursor
+ * and goes on to the operations behind it, so that it can try another place when they fail. A
+ * keyword is added by an entry here, one in keywords.c, and a file of its family.
  */
 #pragma once
 
@@ -15,28 +15,27 @@
 #include "ids/rules/blob.h"
 
 /* Numbers are part of the blob format: append only. */
-enum op_kind {
-	OP_CONTENT,
-	OP_DSIZE,
-	OP_ITYPE,
-	OP_ICODE,
-	OP_TTL,
-	OP_FLOW,
-	OP_KINDS
-};
+enum op_kind { OP_CONTENT, OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL, OP_FLOW, OP_KINDS };
 
 enum op_buffer { OP_BUFFER_PAYLOAD, OP_BUFFERS };
 
 /* OP_CONTENT: arg 0 string offset, 1 length, 2 offset, 3 depth from the buffer's start (0: none),
  * 4 distance, 5 within (both signed). */
-enum { CONTENT_STRING, CONTENT_LENGTH, CONTENT_OFFSET, CONTENT_DEPTH, CONTENT_DISTANCE, CONTENT_WITHIN };
-#define CONTENT_F_NOCASE   0x0001 /* the string is in lower case */
-#define CONTENT_F_NEGATED  0x0002
-#define CONTENT_F_DISTANCE 0x0004
-#define CONTENT_F_WITHIN   0x0008
+enum {
+	CONTENT_STRING,
+	CONTENT_LENGTH,
+	CONTENT_OFFSET,
+	CONTENT_DEPTH,
+	CONTENT_DISTANCE,
+	CONTENT_WITHIN
+};
+#define CONTENT_F_NOCASE	0x0001 /* the string is in lower case */
+#define CONTENT_F_NEGATED	0x0002
+#define CONTENT_F_DISTANCE	0x0004
+#define CONTENT_F_WITHIN	0x0008
 #define CONTENT_F_RELATIVE_NEXT 0x0010 /* the next content is relative to this one */
-#define CONTENT_F_ENDS     0x0020
-#define CONTENT_F_ALL      0x003f
+#define CONTENT_F_ENDS		0x0020
+#define CONTENT_F_ALL		0x003f
 
 /* OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. */
 #define NUMBER_F_NOT 0x0001
@@ -46,9 +45,9 @@ enum { CONTENT_STRING, CONTENT_LENGTH, CONTENT_OFFSET, CONTENT_DEPTH, CONTENT_DI
 #define FLOW_F_TO_CLIENT       0x02
 #define FLOW_F_ESTABLISHED     0x04
 #define FLOW_F_NOT_ESTABLISHED 0x08
-#define FLOW_F_NO_FRAG         0x10
+#define FLOW_F_NO_FRAG	       0x10
 #define FLOW_F_ONLY_FRAG       0x20
-#define FLOW_F_ALL             0x3fu
+#define FLOW_F_ALL	       0x3fu
 
 /* A rule at work on a packet. */
 struct inspect {
@@ -58,7 +57,7 @@ struct inspect {
 	const struct blob_op *end; /* behind the rule's last operation */
 	const uint8_t *buffer;
 	uint32_t buffer_len;
-	uint32_t steps;            /* taken so far */
+	uint32_t steps; /* taken so far */
 };
 
 #define INSPECT_MAX_STEPS 3000 /* as Suricata's inspection-recursion-limit */
@@ -70,7 +69,8 @@ struct op {
 	/* NULL, or why the record is refused. */
 	const char *(*check)(const struct blob *b, const struct blob_op *op);
 	bool (*packet)(const struct inspect *in, const struct blob_op *op);
-	enum inspect_result (*payload)(struct inspect *in, const struct blob_op *op, uint32_t cursor);
+	enum inspect_result (*payload)(struct inspect *in, const struct blob_op *op,
+				       uint32_t cursor);
 };
 
 extern const struct op ops[OP_KINDS];

@@ -7,27 +7,29 @@
 
 #define MAX (1u << 20)
 
-static const char rules[] =
-	"alert udp $HOME_NET 1: -> any any (msg:\"one\"; content:\"abc\"; nocase; content:\"de\"; distance:1; "
-	"within:4; classtype:misc-attack; metadata:k v; sid:1;)\n"
-	"drop tcp 2001:db8::/32 any -> any !80 (content:\"abd\"; flow:established; content:!\"zz\"; sid:2;)\n"
-	"pass icmp any any <> any any (itype:8; sid:3;)\n"
-	"alert ip any any -> ![10.0.0.0/8,fe80::/10] any (sid:4;)\n"
-	"alert udp any any -> any any (content:\"bc\"; endswith; sid:5;)\n";
+static const char rules[] = "alert udp $HOME_NET 1: -> any any (msg:\"one\"; content:\"abc\"; "
+			    "nocase; content:\"de\"; distance:1; "
+			    "within:4; classtype:misc-attack; metadata:k v; sid:1;)\n"
+			    "drop tcp 2001:db8::/32 any -> any !80 (content:\"abd\"; "
+			    "flow:established; content:!\"zz\"; sid:2;)\n"
+			    "pass icmp any any <> any any (itype:8; sid:3;)\n"
+			    "alert ip any any -> ![10.0.0.0/8,fe80::/10] any (sid:4;)\n"
+			    "alert udp any any -> any any (content:\"bc\"; endswith; sid:5;)\n";
 
 static const uint8_t udp4[] = {
-	2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 17, 0, 0, 192, 168, 0, 1,
-	1, 2, 3, 4, 0, 9, 0, 9, 0, 20, 0, 0, 'x', 'A', 'B', 'C', '-', 'd', 'e', 'a', 'b', 'd', 'b', 'c',
+    2, 0, 0, 0,	 0,  1,	 2,   0,   0,	0,   0,	  2,   8,   0,	 0x45, 0,   0,	 40,
+    0, 0, 0, 0,	 64, 17, 0,   0,   192, 168, 0,	  1,   1,   2,	 3,    4,   0,	 9,
+    0, 9, 0, 20, 0,  0,	 'x', 'A', 'B', 'C', '-', 'd', 'e', 'a', 'b',  'd', 'b', 'c',
 };
 static const uint8_t tcp6[] = {
-	2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 24, 6, 64,
-	0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-	0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-	0, 9, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0, 'a', 'b', 'd', 'c',
+    2, 0,  0,	 0, 0,	  1,	2,    0,    0, 0, 0, 2, 0x86, 0xdd, 0x60, 0,   0,   0,	 0, 24,
+    6, 64, 0x20, 1, 0x0d, 0xb8, 0,    0,    0, 0, 0, 0, 0,    0,    0,	  0,   0,   1,	 0, 0,
+    0, 0,  0,	 0, 0,	  0,	0,    0,    0, 0, 0, 0, 0,    1,    0,	  9,   0,   9,	 0, 0,
+    0, 0,  0,	 0, 0,	  0,	0x50, 0x10, 0, 0, 0, 0, 0,    0,    'a',  'b', 'd', 'c',
 };
 static const uint8_t icmp4[] = {
-	2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 32, 0, 0, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1,
-	1, 2, 3, 4, 8, 0, 0, 0, 0, 0, 0, 0, 'a', 'b', 'c', 'd',
+    2, 0, 0, 0,	 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 32, 0, 0,   0,   0,	 64,
+    1, 0, 0, 10, 0, 0, 1, 1, 2, 3, 4, 8, 0, 0, 0,    0, 0, 0,  0, 'a', 'b', 'c', 'd',
 };
 
 static void refused(void *ctx, const char *file, unsigned line, uint32_t sid, const char *reason)
@@ -60,7 +62,8 @@ static size_t make_blob(uint64_t *out, const uint8_t *data, size_t size)
 	/* Patches: offset (two octets), count, octets. */
 	memcpy(bytes, real, len);
 	for (size_t at = 0; at + 4 <= size;) {
-		size_t offset = ((size_t)data[at] << 8 | data[at + 1]) % len, n = 1 + data[at + 2] % 4;
+		size_t offset = ((size_t)data[at] << 8 | data[at + 1]) % len,
+		       n = 1 + data[at + 2] % 4;
 
 		for (size_t i = 0; i < n && at + 3 + i < size && offset + i < len; i++)
 			bytes[offset + i] = data[at + 3 + i];
@@ -71,8 +74,8 @@ static size_t make_blob(uint64_t *out, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true,
-				     .flow_entries = 8 };
+	struct ids_config config = {
+	    .link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true, .flow_entries = 8};
 	uint64_t *blob = malloc(size > MAX ? 8 : MAX);
 	struct blob_header *h = (struct blob_header *)blob;
 	struct fuzz_engine f;

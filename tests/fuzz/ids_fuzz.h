@@ -45,12 +45,12 @@ static inline void fuzz_emit(void *ctx, enum eve_class cls, const char *line, si
 }
 
 /* 0 or what ids_create says. */
-static inline int fuzz_open(struct fuzz_engine *f, const struct ids_config *config, const void *blob,
-			    size_t len)
+static inline int fuzz_open(struct fuzz_engine *f, const struct ids_config *config,
+			    const void *blob, size_t len)
 {
-	struct eve_config eve = { .host = "fuzz", .boot = "0", .seq = &f->seq, .ctx = f,
-				  .emit = fuzz_emit };
-	struct ids_ops ops = { .ctx = f, .alloc = fuzz_alloc };
+	struct eve_config eve = {
+	    .host = "fuzz", .boot = "0", .seq = &f->seq, .ctx = f, .emit = fuzz_emit};
+	struct ids_ops ops = {.ctx = f, .alloc = fuzz_alloc};
 
 	memset(f, 0, sizeof(*f));
 	f->now_ns = 1700000000ull * 1000000000;

@@ -36,7 +36,7 @@ static void *compile(const char *rules, size_t *len, struct refusals *r)
 
 void *world_compile(const char *rules, size_t *len)
 {
-	struct refusals r = { 0 };
+	struct refusals r = {0};
 	void *blob = compile(rules, len, &r);
 
 	if (r.count)
@@ -46,7 +46,7 @@ void *world_compile(const char *rules, size_t *len)
 
 void world_refused(const char *rule, const char *why)
 {
-	struct refusals r = { 0 };
+	struct refusals r = {0};
 	size_t len;
 
 	free(compile(rule, &len, &r));
@@ -74,13 +74,13 @@ static void emit(void *ctx, enum eve_class cls, const char *line, size_t len)
 	w->line[w->lines++] = strdup(line);
 }
 
-struct world *world_open_blob(const void *blob, size_t len, struct ids_config config, size_t fail_at,
-			      int err)
+struct world *world_open_blob(const void *blob, size_t len, struct ids_config config,
+			      size_t fail_at, int err)
 {
 	struct world *w = calloc(1, sizeof(*w));
-	struct eve_config eve = { .host = "test", .boot = "b00t", .seq = &w->seq, .ctx = w,
-				  .emit = emit };
-	struct ids_ops ops = { .ctx = w, .alloc = allocate };
+	struct eve_config eve = {
+	    .host = "test", .boot = "b00t", .seq = &w->seq, .ctx = w, .emit = emit};
+	struct ids_ops ops = {.ctx = w, .alloc = allocate};
 
 	w->now_ns = 1700000000ull * 1000000000;
 	w->fail_at = fail_at;
@@ -104,7 +104,8 @@ struct world *world_open_config(const char *rules, struct ids_config config)
 
 struct world *world_open(const char *rules)
 {
-	return world_open_config(rules, (struct ids_config){ .link = IDS_LINK_ETHERNET, .ips = true });
+	return world_open_config(rules,
+				 (struct ids_config){.link = IDS_LINK_ETHERNET, .ips = true});
 }
 
 void world_forget(struct world *w)
@@ -165,7 +166,7 @@ void frame_fix_ip(struct frame *f)
 
 struct frame frame_ip(const char *src, const char *dst, uint8_t proto, const void *data, size_t len)
 {
-	struct frame f = { .at = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2 } };
+	struct frame f = {.at = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2}};
 	bool v6 = strchr(src, ':') != NULL;
 	uint8_t *ip = f.at + 14;
 	size_t header = v6 ? 40 : 20;
@@ -214,7 +215,7 @@ static void fix_upper(struct frame *f, size_t field, bool pseudo)
 struct frame frame_udp(const char *src, uint16_t sp, const char *dst, uint16_t dp,
 		       const void *payload, size_t len)
 {
-	uint8_t data[FRAME_MAX] = { 0 };
+	uint8_t data[FRAME_MAX] = {0};
 	struct frame f;
 
 	put16(data, sp);
@@ -230,7 +231,7 @@ struct frame frame_udp(const char *src, uint16_t sp, const char *dst, uint16_t d
 struct frame frame_tcp(const char *src, uint16_t sp, const char *dst, uint16_t dp, uint8_t flags,
 		       const void *payload, size_t len)
 {
-	uint8_t data[FRAME_MAX] = { 0 };
+	uint8_t data[FRAME_MAX] = {0};
 	struct frame f;
 
 	put16(data, sp);
@@ -248,7 +249,7 @@ struct frame frame_tcp(const char *src, uint16_t sp, const char *dst, uint16_t d
 struct frame frame_icmp(const char *src, const char *dst, uint8_t type, uint8_t code,
 			const void *payload, size_t len)
 {
-	uint8_t data[FRAME_MAX] = { type, code };
+	uint8_t data[FRAME_MAX] = {type, code};
 	bool v6 = strchr(src, ':') != NULL;
 	struct frame f;
 

@@ -23,7 +23,7 @@ struct world {
 	size_t lines;
 	void *memory[WORLD_ALLOCS];
 	size_t allocs, fail_at; /* fail_at: this allocation fails, counted from 1 */
-	void *blob; /* to be freed with it */
+	void *blob;		/* to be freed with it */
 };
 
 /* Compile; the caller frees. All rules must be taken. */
@@ -34,10 +34,10 @@ void world_refused(const char *rule, const char *why);
 /* An engine over these rules; Ethernet, inline mode, no alert limit, checksums verified. */
 struct world *world_open(const char *rules);
 struct world *world_open_config(const char *rules, struct ids_config config);
-/* Over a finished blob, which stays the caller's; `err` is what ids_create must return. NULL if that is
- * not 0. `fail_at`: this allocation fails, counted from 1 (0: none). */
-struct world *world_open_blob(const void *blob, size_t len, struct ids_config config, size_t fail_at,
-			      int err);
+/* Over a finished blob, which stays the caller's; `err` is what ids_create must return. NULL if
+ * that is not 0. `fail_at`: this allocation fails, counted from 1 (0: none). */
+struct world *world_open_blob(const void *blob, size_t len, struct ids_config config,
+			      size_t fail_at, int err);
 void world_close(struct world *w);
 
 /* Events of a type (NULL: any) that contain `text` (NULL: any). */
@@ -59,7 +59,8 @@ struct frame frame_tcp(const char *src, uint16_t sp, const char *dst, uint16_t d
 struct frame frame_icmp(const char *src, const char *dst, uint8_t type, uint8_t code,
 			const void *payload, size_t len);
 /* Any upper-layer protocol, `data` as it is. */
-struct frame frame_ip(const char *src, const char *dst, uint8_t proto, const void *data, size_t len);
+struct frame frame_ip(const char *src, const char *dst, uint8_t proto, const void *data,
+		      size_t len);
 /* Bring the IPv4 header checksum of a changed frame in order. */
 void frame_fix_ip(struct frame *f);
 

@@ -1,5 +1,5 @@
-/* The engine as a whole: verdicts and the order of actions, flows, limits, events; each detection with
- * an attack and something harmless that looks like it. */
+/* The engine as a whole: verdicts and the order of actions, flows, limits, events; each detection
+ * with an attack and something harmless that looks like it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,8 @@
 
 static void test_drop(void **state)
 {
-	struct world *w = world_open("drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)");
+	struct world *w =
+	    world_open("drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)");
 	struct frame f;
 
 	(void)state;
@@ -21,8 +22,9 @@ static void test_drop(void **state)
 	assert_int_equal(world_say(w, "evil", 4), IDS_DROP);
 	assert_int_equal(world_events(w, "alert", "\"action\":\"blocked\""), 1);
 	assert_int_equal(world_events(w, "drop", "\"reason\":\"rules\""), 1);
-	assert_int_equal(world_events(w, "drop", "\"drop\":{\"len\":32,\"tos\":0,\"ttl\":64,\"ipid\":0,"
-						 "\"udplen\":12,"),
+	assert_int_equal(world_events(w, "drop",
+				      "\"drop\":{\"len\":32,\"tos\":0,\"ttl\":64,\"ipid\":0,"
+				      "\"udplen\":12,"),
 			 1);
 	assert_int_equal(ids_stats(w->ids)->blocked, 1);
 	assert_int_equal(ids_stats(w->ids)->accepted, 1);
@@ -33,9 +35,9 @@ static void test_drop(void **state)
 
 static void test_not_inline(void **state)
 {
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .ips = false };
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = false};
 	struct world *w = world_open_config(
-		"drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)", config);
+	    "drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)", config);
 
 	(void)state;
 	assert_int_equal(world_say(w, "evil", 4), IDS_PASS);
@@ -46,9 +48,10 @@ static void test_not_inline(void **state)
 
 static void test_action_order(void **state)
 {
-	struct world *w = world_open("alert udp any any -> any any (content:\"a\"; priority:1; sid:1;)\n"
-				     "drop udp any any -> any any (content:\"b\"; priority:9; sid:2;)\n"
-				     "pass udp any any -> any any (content:\"c\"; priority:9; sid:3;)");
+	struct world *w =
+	    world_open("alert udp any any -> any any (content:\"a\"; priority:1; sid:1;)\n"
+		       "drop udp any any -> any any (content:\"b\"; priority:9; sid:2;)\n"
+		       "pass udp any any -> any any (content:\"c\"; priority:9; sid:3;)");
 
 	(void)state;
 	assert_int_equal(world_say(w, "a", 1), IDS_PASS);
@@ -70,9 +73,9 @@ static void test_action_order(void **state)
 
 static void test_alert_fields(void **state)
 {
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .ips = true, .in_iface = "vigil0" };
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .in_iface = "vigil0"};
 	struct world *w = world_open_config(
-		"alert udp any any -> any any (msg:\"m\"; content:\"a\"; sid:1;)", config);
+	    "alert udp any any -> any any (msg:\"m\"; content:\"a\"; sid:1;)", config);
 	struct frame f = frame_udp("2001:db8::7", 4000, "2001:db8::1", 53, "a", 1);
 
 	(void)state;
@@ -80,20 +83,23 @@ static void test_alert_fields(void **state)
 	assert_non_null(strstr(w->line[0], "{\"timestamp\":\"2023-11-14T22:13:20.000000+0000\","
 					   "\"event_type\":\"alert\",\"seq\":1,\"host\":\"test\","
 					   "\"boot\":\"b00t\",\"flow_id\":"));
-	assert_non_null(strstr(w->line[0], ",\"in_iface\":\"vigil0\",\"src_ip\":\"192.0.2.7\","
-					   "\"src_port\":4000,\"dest_ip\":\"10.0.0.1\",\"dest_port\":53,"
-					   "\"proto\":\"UDP\",\"community_id\":\"1:"));
+	assert_non_null(strstr(w->line[0],
+			       ",\"in_iface\":\"vigil0\",\"src_ip\":\"192.0.2.7\","
+			       "\"src_port\":4000,\"dest_ip\":\"10.0.0.1\",\"dest_port\":53,"
+			       "\"proto\":\"UDP\",\"community_id\":\"1:"));
 	assert_non_null(strstr(w->line[0], "\",\"direction\":\"to_server\",\"alert\":{"));
 	world_send(w, &f);
-	assert_non_null(strstr(w->line[1], "\"src_ip\":\"2001:0db8:0000:0000:0000:0000:0000:0007\""));
+	assert_non_null(
+	    strstr(w->line[1], "\"src_ip\":\"2001:0db8:0000:0000:0000:0000:0000:0007\""));
 	world_close(w);
 }
 
 static void tcp(struct world *w, bool from_client, uint8_t flags, const char *text,
 		enum ids_verdict want)
 {
-	struct frame f = from_client ? frame_tcp(CLIENT, 4000, SERVER, 80, flags, text, strlen(text))
-				     : frame_tcp(SERVER, 80, CLIENT, 4000, flags, text, strlen(text));
+	struct frame f = from_client
+			     ? frame_tcp(CLIENT, 4000, SERVER, 80, flags, text, strlen(text))
+			     : frame_tcp(SERVER, 80, CLIENT, 4000, flags, text, strlen(text));
 
 	assert_int_equal(world_send(w, &f), want);
 }
@@ -108,12 +114,12 @@ static void handshake(struct world *w)
 static void test_flow_keyword(void **state)
 {
 	static const char rules[] =
-		"alert tcp any any -> any any (content:\"GET\"; flow:established,to_server; sid:1;)\n"
-		"alert tcp any any -> any any (content:\"GET\"; flow:established,to_client; sid:2;)\n"
-		"alert tcp any any -> any any (content:\"GET\"; flow:not_established; sid:3;)\n"
-		"alert tcp any any -> any any (content:\"GET\"; flow:stateless; sid:4;)\n"
-		"alert tcp any any -> any any (content:\"GET\"; flow:from_server; sid:5;)\n"
-		"alert udp any any -> any any (content:\"GET\"; flow:established; sid:6;)";
+	    "alert tcp any any -> any any (content:\"GET\"; flow:established,to_server; sid:1;)\n"
+	    "alert tcp any any -> any any (content:\"GET\"; flow:established,to_client; sid:2;)\n"
+	    "alert tcp any any -> any any (content:\"GET\"; flow:not_established; sid:3;)\n"
+	    "alert tcp any any -> any any (content:\"GET\"; flow:stateless; sid:4;)\n"
+	    "alert tcp any any -> any any (content:\"GET\"; flow:from_server; sid:5;)\n"
+	    "alert udp any any -> any any (content:\"GET\"; flow:established; sid:6;)";
 	struct world *w = world_open(rules);
 	struct frame f;
 
@@ -215,7 +221,8 @@ static void test_flow_end(void **state)
 	tcp(w, false, TCP_RST, "", IDS_PASS);
 	tcp(w, true, TCP_SYN, "", IDS_PASS); /* the same ports again: a new flow */
 	assert_int_equal(ids_stats(w->ids)->flows, 2);
-	w->now_ns += 61ull * 1000000000; /* idle for longer than a flow that is not established may */
+	w->now_ns +=
+	    61ull * 1000000000; /* idle for longer than a flow that is not established may */
 	tcp(w, true, TCP_ACK, "", IDS_PASS);
 	assert_int_equal(ids_stats(w->ids)->flows, 3);
 	assert_int_equal(world_alerts(w, 1), 4);
@@ -225,8 +232,9 @@ static void test_flow_end(void **state)
 static void test_flow_flood(void **state)
 {
 	/* More flows than fit: old ones give way, counted; memory does not grow. */
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .ips = true, .flow_entries = 64 };
-	struct world *w = world_open_config("alert udp any any -> any 54 (content:\"z\"; sid:1;)", config);
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .flow_entries = 64};
+	struct world *w =
+	    world_open_config("alert udp any any -> any 54 (content:\"z\"; sid:1;)", config);
 
 	(void)state;
 	for (uint16_t i = 0; i < 1000; i++) {
@@ -243,7 +251,7 @@ static void test_checksum(void **state)
 {
 	static const char rules[] = "alert tcp any any -> any any (content:\"evil\"; sid:1;)\n"
 				    "alert udp any any -> any any (content:\"evil\"; sid:2;)";
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .skip_checksums = true };
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .skip_checksums = true};
 	struct frame bad = frame_tcp(CLIENT, 1, SERVER, 2, TCP_ACK, "evil", 4);
 	struct frame udp = frame_udp(CLIENT, 1, SERVER, 2, "evil", 4);
 	struct world *w = world_open(rules);
@@ -266,7 +274,7 @@ static void test_checksum(void **state)
 
 static void test_flood(void **state)
 {
-	struct ids_config config = { .link = IDS_LINK_ETHERNET, .ips = true, .alerts_per_rule = 5 };
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .alerts_per_rule = 5};
 	struct world *w = world_open_config("drop udp any any -> any any (content:\"x\"; sid:1;)\n"
 					    "alert udp any any -> any any (content:\"y\"; sid:2;)",
 					    config);
@@ -287,7 +295,8 @@ static void test_flood(void **state)
 	ids_event_stats(w->ids, w->now_ns - 7000000000ull, w->now_ns);
 	snprintf(want, sizeof(want), "\"alerts_suppressed\":%u", 95 * 2);
 	assert_int_equal(world_events(w, "stats", want), 1);
-	assert_int_equal(world_events(w, "stats", "\"stats\":{\"uptime\":7,\"decoder\":{\"pkts\":102,"), 1);
+	assert_int_equal(
+	    world_events(w, "stats", "\"stats\":{\"uptime\":7,\"decoder\":{\"pkts\":102,"), 1);
 	world_close(w);
 }
 
@@ -307,8 +316,9 @@ static void test_no_rules(void **state)
 static void test_hostile_message(void **state)
 {
 	/* Rule text is data: what it holds cannot break the line. */
-	struct world *w = world_open("alert udp any any -> any any (msg:\"a\xff\x01\t{}]\"; content:\"x\"; "
-				     "metadata:k\xfe v\"w; sid:1;)");
+	struct world *w =
+	    world_open("alert udp any any -> any any (msg:\"a\xff\x01\t{}]\"; content:\"x\"; "
+		       "metadata:k\xfe v\"w; sid:1;)");
 
 	(void)state;
 	world_say(w, "x", 1);
@@ -320,10 +330,11 @@ static void test_hostile_message(void **state)
 static void test_slammer(void **state)
 {
 	/* The reference attack of the design, and a query of the same service and size. */
-	struct world *w = world_open(
-		"drop udp $EXTERNAL_NET any -> $HOME_NET 1434 (msg:\"worm\"; dsize:376; content:\"|04|\"; "
-		"depth:1; content:\"|81 f1 03 01 04 9b|\"; content:\"sock\"; content:\"send\"; sid:1;)");
-	uint8_t worm[376] = { 4 }, query[376] = { 4 };
+	struct world *w = world_open("drop udp $EXTERNAL_NET any -> $HOME_NET 1434 (msg:\"worm\"; "
+				     "dsize:376; content:\"|04|\"; "
+				     "depth:1; content:\"|81 f1 03 01 04 9b|\"; content:\"sock\"; "
+				     "content:\"send\"; sid:1;)");
+	uint8_t worm[376] = {4}, query[376] = {4};
 	struct frame attack, benign, outward;
 
 	(void)state;
@@ -344,14 +355,22 @@ static void test_slammer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_drop),	     cmocka_unit_test(test_not_inline),
-		cmocka_unit_test(test_action_order), cmocka_unit_test(test_alert_fields),
-		cmocka_unit_test(test_flow_keyword), cmocka_unit_test(test_ip_only),
-		cmocka_unit_test(test_flow_drop),    cmocka_unit_test(test_flow_pass),
-		cmocka_unit_test(test_stream_drop),  cmocka_unit_test(test_flow_end),
-		cmocka_unit_test(test_flow_flood),   cmocka_unit_test(test_checksum),
-		cmocka_unit_test(test_flood),	     cmocka_unit_test(test_no_rules),
-		cmocka_unit_test(test_hostile_message), cmocka_unit_test(test_slammer),
+	    cmocka_unit_test(test_drop),
+	    cmocka_unit_test(test_not_inline),
+	    cmocka_unit_test(test_action_order),
+	    cmocka_unit_test(test_alert_fields),
+	    cmocka_unit_test(test_flow_keyword),
+	    cmocka_unit_test(test_ip_only),
+	    cmocka_unit_test(test_flow_drop),
+	    cmocka_unit_test(test_flow_pass),
+	    cmocka_unit_test(test_stream_drop),
+	    cmocka_unit_test(test_flow_end),
+	    cmocka_unit_test(test_flow_flood),
+	    cmocka_unit_test(test_checksum),
+	    cmocka_unit_test(test_flood),
+	    cmocka_unit_test(test_no_rules),
+	    cmocka_unit_test(test_hostile_message),
+	    cmocka_unit_test(test_slammer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

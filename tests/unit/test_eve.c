@@ -1,4 +1,5 @@
-/* The JSON writer and the events: correct escaping, never truncated, the head fields, Community ID. */
+/* The JSON writer and the events: correct escaping, never truncated, the head fields, Community ID.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static void test_strings(void **state)
 	/* Well-formed UTF-8 stays: 2, 3 and 4 octets, the first and the last of each. */
 	string_is("\xc2\x80\xdf\xbf", 4, "\xc2\x80\xdf\xbf");
 	string_is("\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf", 12,
-		      "\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf");
+		  "\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf");
 	string_is("\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8, "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
 #define BAD "\xef\xbf\xbd"
 	/* Overlong, surrogate, too high, lone, cut off: each octet of it is replaced. */
@@ -75,9 +76,9 @@ static void test_values(void **state)
 	len = json_end(&j);
 	assert_int_equal(len, strlen(buf));
 	assert_string_equal(
-		buf, "{\"zero\":0,\"max\":18446744073709551615,\"min\":-9223372036854775808,"
-		     "\"h0\":\"0x0\",\"h\":\"0xfee00000\",\"hm\":\"0xffffffffffffffff\",\"t\":true,"
-		     "\"f\":false,\"null\":null,\"list\":[1,{},[\"x\"]],\"empty\":{}}");
+	    buf, "{\"zero\":0,\"max\":18446744073709551615,\"min\":-9223372036854775808,"
+		 "\"h0\":\"0x0\",\"h\":\"0xfee00000\",\"hm\":\"0xffffffffffffffff\",\"t\":true,"
+		 "\"f\":false,\"null\":null,\"list\":[1,{},[\"x\"]],\"empty\":{}}");
 }
 
 static long write_some(char *buf, size_t size)
@@ -162,25 +163,32 @@ static void test_time(void **state)
 static void test_head(void **state)
 {
 	struct world *w = world_open(NULL);
-	struct eve_process p = { .action = EVE_PROCESS_GONE, .cr3 = 0x1234000, .switches = 7,
-				 .first_ns = 1000000000, .last_ns = 2000000000, .cpu = 1 };
+	struct eve_process p = {.action = EVE_PROCESS_GONE,
+				.cr3 = 0x1234000,
+				.switches = 7,
+				.first_ns = 1000000000,
+				.last_ns = 2000000000,
+				.cpu = 1};
 	struct eve_field fields[] = {
-		EVE_FIELD_U64("n", 5), EVE_FIELD_HEX("at", 0xff), EVE_FIELD_BOOL("on", true),
-		EVE_FIELD_STR("text", "a\nb"),
+	    EVE_FIELD_U64("n", 5),
+	    EVE_FIELD_HEX("at", 0xff),
+	    EVE_FIELD_BOOL("on", true),
+	    EVE_FIELD_STR("text", "a\nb"),
 	};
 
 	(void)state;
 	assert_true(ids_event_process(&w->eve, &p, 0));
-	assert_string_equal(w->line[0],
-			    "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":"
-			    "\"process\",\"seq\":1,\"host\":\"test\",\"boot\":\"b00t\",\"process\":{"
-			    "\"action\":\"gone\",\"cr3\":\"0x1234000\",\"cpu\":1,\"start\":"
-			    "\"1970-01-01T00:00:01.000000+0000\",\"switches\":7,\"last\":"
-			    "\"1970-01-01T00:00:02.000000+0000\"}}");
+	assert_string_equal(
+	    w->line[0], "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":"
+			"\"process\",\"seq\":1,\"host\":\"test\",\"boot\":\"b00t\",\"process\":{"
+			"\"action\":\"gone\",\"cr3\":\"0x1234000\",\"cpu\":1,\"start\":"
+			"\"1970-01-01T00:00:01.000000+0000\",\"switches\":7,\"last\":"
+			"\"1970-01-01T00:00:02.000000+0000\"}}");
 	assert_true(ids_event_hypervisor(&w->eve, EVE_HV_STATS, fields, 4, "exits", fields, 1, 0));
 	assert_non_null(strstr(w->line[1], "\"seq\":2,"));
-	assert_non_null(strstr(w->line[1], "\"hypervisor\":{\"action\":\"stats\",\"n\":5,\"at\":\"0xff\","
-					   "\"on\":true,\"text\":\"a\\nb\",\"exits\":{\"n\":5}}}"));
+	assert_non_null(strstr(w->line[1],
+			       "\"hypervisor\":{\"action\":\"stats\",\"n\":5,\"at\":\"0xff\","
+			       "\"on\":true,\"text\":\"a\\nb\",\"exits\":{\"n\":5}}}"));
 	world_close(w);
 }
 
@@ -211,16 +219,22 @@ static void test_sha1(void **state)
 	(void)state;
 	/* FIPS 180's example, and the empty message. */
 	sha1_short(out, (const uint8_t *)"abc", 3);
-	assert_memory_equal(out, "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0"
-				 "\xd8\x9d", 20);
+	assert_memory_equal(
+	    out,
+	    "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0"
+	    "\xd8\x9d",
+	    20);
 	sha1_short(out, (const uint8_t *)"", 0);
-	assert_memory_equal(out, "\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18\x90\xaf\xd8"
-				 "\x07\x09", 20);
+	assert_memory_equal(
+	    out,
+	    "\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18\x90\xaf\xd8"
+	    "\x07\x09",
+	    20);
 }
 
 static void community_is(struct frame f, uint16_t seed, const char *want)
 {
-	struct ids_stats stats = { 0 };
+	struct ids_stats stats = {0};
 	char id[COMMUNITY_ID_SIZE];
 	struct packet p;
 
@@ -234,27 +248,27 @@ static void test_community(void **state)
 	(void)state;
 	/* The specification's own examples; both directions have one id. */
 	community_is(frame_tcp("128.232.110.120", 34855, "66.35.250.204", 80, TCP_ACK, "", 0), 0,
-			 "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+		     "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
 	community_is(frame_tcp("66.35.250.204", 80, "128.232.110.120", 34855, TCP_ACK, "", 0), 0,
-			 "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+		     "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
 	community_is(frame_tcp("128.232.110.120", 34855, "66.35.250.204", 80, TCP_ACK, "", 0), 1,
-			 "1:3V71V58M3Ksw/yuFALMcW0LAHvc=");
+		     "1:3V71V58M3Ksw/yuFALMcW0LAHvc=");
 	community_is(frame_udp("192.168.1.52", 54585, "8.8.8.8", 53, "", 0), 0,
-			 "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+		     "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
 	community_is(frame_icmp("192.168.0.89", "192.168.0.1", 8, 0, "", 0), 0,
-			 "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
+		     "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
 	community_is(frame_icmp("192.168.0.1", "192.168.0.89", 0, 0, "", 0), 0,
-			 "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
+		     "1:X0snYXpgwiv9TZtqg64sgzUn6Dk=");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strings),	       cmocka_unit_test(test_values),
-		cmocka_unit_test(test_overflow),       cmocka_unit_test(test_misuse),
-		cmocka_unit_test(test_time),	       cmocka_unit_test(test_head),
-		cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
-		cmocka_unit_test(test_community),
+	    cmocka_unit_test(test_strings),	   cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_overflow),	   cmocka_unit_test(test_misuse),
+	    cmocka_unit_test(test_time),	   cmocka_unit_test(test_head),
+	    cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
+	    cmocka_unit_test(test_community),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,11 +68,11 @@ static void test_automaton(void **state)
 	(void)state;
 	for (unsigned round = 1; round <= 20; round++) {
 		uint32_t n = make_patterns(patterns, round * PATTERNS / 20);
-		struct bytes root = { 0 }, states = { 0 }, edges = { 0 };
-		struct blob_list lists[PATTERNS] = { 0 };
-		struct found found = { 0 };
+		struct bytes root = {0}, states = {0}, edges = {0};
+		struct blob_list lists[PATTERNS] = {0};
+		struct found found = {0};
 		uint8_t text[2000];
-		struct blob b = { 0 };
+		struct blob b = {0};
 
 		mpm_build(patterns, n, &root, &states, &edges);
 		b.mpm_root = (void *)root.at;
@@ -99,10 +99,10 @@ static void test_automaton(void **state)
 /* A link or an edge that leads the wrong way would let a scan run for ever. */
 static void test_automaton_refused(void **state)
 {
-	struct mpm_pattern p[2] = { { .text = "abc", .len = 3 }, { .text = "bc", .len = 2 } };
-	struct bytes root = { 0 }, states = { 0 }, edges = { 0 };
-	struct blob_list lists[2] = { 0 };
-	struct blob b = { 0 };
+	struct mpm_pattern p[2] = {{.text = "abc", .len = 3}, {.text = "bc", .len = 2}};
+	struct bytes root = {0}, states = {0}, edges = {0};
+	struct blob_list lists[2] = {0};
+	struct blob b = {0};
 	struct blob_state *s;
 
 	(void)state;
@@ -153,7 +153,8 @@ static void test_many_rules(void **state)
 	for (unsigned i = 1; i <= 20; i++) {
 		char *end = rules + strlen(rules);
 
-		snprintf(end, 128, "alert udp any any -> any any (content:\"%c\"; priority:%u; sid:%u;)\n",
+		snprintf(end, 128,
+			 "alert udp any any -> any any (content:\"%c\"; priority:%u; sid:%u;)\n",
 			 'a' + (int)(i % 3), 21 - i, i);
 	}
 	w = world_open(rules);
@@ -170,8 +171,9 @@ static void test_many_rules(void **state)
 
 static void test_once_per_packet(void **state)
 {
-	struct world *w = world_open("alert udp any any -> any any (content:\"aa\"; sid:1;)\n"
-				     "alert udp any any -> any any (content:\"aa\"; content:\"b\"; sid:2;)");
+	struct world *w =
+	    world_open("alert udp any any -> any any (content:\"aa\"; sid:1;)\n"
+		       "alert udp any any -> any any (content:\"aa\"; content:\"b\"; sid:2;)");
 
 	(void)state;
 	world_say(w, "aaaaaaaaab", 10);
@@ -201,11 +203,13 @@ static void test_prefilter(void **state)
 static void test_bounded_backtracking(void **state)
 {
 	/* Each `a` starts a chain that fails at its end: without a bound 1400^5 steps. */
-	struct world *w = world_open(
-		"alert udp any any -> any any (content:\"a\"; content:\"a\"; distance:0; content:\"a\"; "
-		"distance:0; content:\"a\"; distance:0; content:\"a\"; distance:0; content:\"a\"; distance:0; "
-		"content:\"z\"; within:1; content:\"a\"; fast_pattern; sid:1;)\n"
-		"alert udp any any -> any any (content:\"aaaa\"; sid:2;)");
+	struct world *w =
+	    world_open("alert udp any any -> any any (content:\"a\"; content:\"a\"; distance:0; "
+		       "content:\"a\"; "
+		       "distance:0; content:\"a\"; distance:0; content:\"a\"; distance:0; "
+		       "content:\"a\"; distance:0; "
+		       "content:\"z\"; within:1; content:\"a\"; fast_pattern; sid:1;)\n"
+		       "alert udp any any -> any any (content:\"aaaa\"; sid:2;)");
 	char text[1400];
 
 	(void)state;
@@ -241,10 +245,10 @@ static void test_deepest_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_automaton),	  cmocka_unit_test(test_automaton_refused),
-		cmocka_unit_test(test_many_rules),	  cmocka_unit_test(test_once_per_packet),
-		cmocka_unit_test(test_prefilter),	  cmocka_unit_test(test_bounded_backtracking),
-		cmocka_unit_test(test_deepest_rule),
+	    cmocka_unit_test(test_automaton),	 cmocka_unit_test(test_automaton_refused),
+	    cmocka_unit_test(test_many_rules),	 cmocka_unit_test(test_once_per_packet),
+	    cmocka_unit_test(test_prefilter),	 cmocka_unit_test(test_bounded_backtracking),
+	    cmocka_unit_test(test_deepest_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

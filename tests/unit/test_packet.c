@@ -69,11 +69,11 @@ static void test_tcp6(void **state)
 static void test_every_length(void **state)
 {
 	struct frame f[] = {
-		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-		frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
-		frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
-		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
-		frame_icmp("::1", "::2", 128, 0, "hello", 5),
+	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+	    frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
+	    frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
+	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+	    frame_icmp("::1", "::2", 128, 0, "hello", 5),
 	};
 
 	(void)state;
@@ -92,8 +92,8 @@ static void test_every_length(void **state)
 static void test_every_octet(void **state)
 {
 	struct frame whole[] = {
-		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
 	};
 
 	(void)state;
@@ -140,7 +140,7 @@ static void test_bad_headers(void **state)
 
 static void test_ip_options(void **state)
 {
-	uint8_t data[32] = { 0, 1, 0, 2, 0, 9, 0, 0, 'x' };
+	uint8_t data[32] = {0, 1, 0, 2, 0, 9, 0, 0, 'x'};
 	struct frame f = frame_ip("1.2.3.4", "5.6.7.8", PROTO_UDP, data, 9);
 	struct packet p;
 
@@ -184,7 +184,7 @@ static void test_fragments(void **state)
 static struct frame with_extensions(const uint8_t *ext, size_t len, uint8_t first)
 {
 	uint8_t data[512];
-	static const uint8_t udp[] = { 0, 1, 0, 2, 0, 9, 0, 0, 'x' };
+	static const uint8_t udp[] = {0, 1, 0, 2, 0, 9, 0, 0, 'x'};
 
 	memcpy(data, ext, len);
 	memcpy(data + len, udp, sizeof(udp));
@@ -195,11 +195,11 @@ static void test_ipv6_extensions(void **state)
 {
 	/* Hop-by-hop (8), destination options (16), atomic fragment, then UDP. */
 	static const uint8_t chain[] = {
-		60, 0, 1, 4, 0, 0, 0, 0, 44, 1, 1, 12, 0, 0, 0, 0, 0,  0, 0,  0,
-		0,  0, 0, 0, 17, 0, 0, 0, 1, 2, 3, 4,
+	    60, 0, 1, 4, 0, 0, 0, 0, 44, 1, 1, 12, 0, 0, 0, 0,
+	    0,	0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0,  1, 2, 3, 4,
 	};
-	static const uint8_t later[] = { 17, 0, 0, 8, 1, 2, 3, 4 };
-	uint8_t many[8 * (PACKET_MAX_EXT + 1)] = { 0 };
+	static const uint8_t later[] = {17, 0, 0, 8, 1, 2, 3, 4};
+	uint8_t many[8 * (PACKET_MAX_EXT + 1)] = {0};
 	struct frame f = with_extensions(chain, sizeof(chain), 0);
 	struct packet p;
 
@@ -264,7 +264,7 @@ static void test_vlan(void **state)
 static void test_other_links(void **state)
 {
 	struct frame f = frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "x", 1);
-	uint8_t null4[100] = { 2, 0, 0, 0 }, sll[100] = { 0 }, odd[100] = { 7, 0, 0, 0 };
+	uint8_t null4[100] = {2, 0, 0, 0}, sll[100] = {0}, odd[100] = {7, 0, 0, 0};
 	size_t ip = f.len - 14;
 	struct packet p;
 
@@ -289,12 +289,12 @@ static void test_other_links(void **state)
 static void test_checksums(void **state)
 {
 	struct frame good[] = {
-		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-		frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
-		frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
-		frame_udp("::1", 1, "::2", 2, "hello", 5),
-		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
-		frame_icmp("::1", "::2", 128, 0, "hello", 5),
+	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+	    frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
+	    frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
+	    frame_udp("::1", 1, "::2", 2, "hello", 5),
+	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+	    frame_icmp("::1", "::2", 128, 0, "hello", 5),
 	};
 	struct packet p;
 
@@ -322,7 +322,7 @@ static void test_checksums(void **state)
 static void test_nsh(void **state)
 {
 	struct frame f = frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "x", 1);
-	static const uint8_t nsh[8] = { 0x00, 0x02, 0x02, 0x01 };
+	static const uint8_t nsh[8] = {0x00, 0x02, 0x02, 0x01};
 	struct packet p;
 
 	(void)state;
@@ -342,12 +342,12 @@ static void test_nsh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_udp),	     cmocka_unit_test(test_tcp6),
-		cmocka_unit_test(test_every_length), cmocka_unit_test(test_every_octet),
-		cmocka_unit_test(test_bad_headers),  cmocka_unit_test(test_ip_options),
-		cmocka_unit_test(test_fragments),    cmocka_unit_test(test_ipv6_extensions),
-		cmocka_unit_test(test_vlan),	     cmocka_unit_test(test_other_links),
-		cmocka_unit_test(test_checksums),    cmocka_unit_test(test_nsh),
+	    cmocka_unit_test(test_udp),		 cmocka_unit_test(test_tcp6),
+	    cmocka_unit_test(test_every_length), cmocka_unit_test(test_every_octet),
+	    cmocka_unit_test(test_bad_headers),	 cmocka_unit_test(test_ip_options),
+	    cmocka_unit_test(test_fragments),	 cmocka_unit_test(test_ipv6_extensions),
+	    cmocka_unit_test(test_vlan),	 cmocka_unit_test(test_other_links),
+	    cmocka_unit_test(test_checksums),	 cmocka_unit_test(test_nsh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

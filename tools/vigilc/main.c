@@ -4,8 +4,8 @@
  *   vigilc -S FILE ... --check      compile, write nothing
  *   vigilc --verify BLOB.vrb        is this blob sound?
  *
- * Refused rules are named on stderr (file, line, sid, reason) and left out; with --strict they are an
- * error. Exit: 0 done, 1 refused or unreadable, 2 usage.
+ * Refused rules are named on stderr (file, line, sid, reason) and left out; with --strict they are
+ * an error. Exit: 0 done, 1 refused or unreadable, 2 usage.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -71,13 +71,16 @@ static int verify(const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{ "var", required_argument, NULL, 'v' },   { "vars", required_argument, NULL, 'V' },
-		{ "strict", no_argument, NULL, 's' },      { "check", no_argument, NULL, 'c' },
-		{ "verify", required_argument, NULL, 'y' }, { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+	    {"var", required_argument, NULL, 'v'},
+	    {"vars", required_argument, NULL, 'V'},
+	    {"strict", no_argument, NULL, 's'},
+	    {"check", no_argument, NULL, 'c'},
+	    {"verify", required_argument, NULL, 'y'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
 	};
 	const char **file = calloc((size_t)argc, sizeof(*file)), *out = NULL, *blob_path = NULL;
-	struct rule_options options = { .file = file };
+	struct rule_options options = {.file = file};
 	struct compiler *c = options_compiler(&options);
 	bool check = false, ok = true;
 	void *blob;

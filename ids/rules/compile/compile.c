@@ -49,7 +49,7 @@ const struct compile_totals *compiler_totals(const struct compiler *c)
 static void one_rule(struct compiler *c, const char *file, unsigned line, const char *text)
 {
 	struct rule rule;
-	struct parse p = { .vars = &c->vars, .rule = &rule };
+	struct parse p = {.vars = &c->vars, .rule = &rule};
 
 	if (rule_parse(&p, text) && output_rule(&c->out, &p)) {
 		c->totals.taken++;
@@ -70,7 +70,7 @@ static void one_line(struct compiler *c, const char *file, unsigned line, char *
 
 void compiler_text(struct compiler *c, const char *file, const char *text, size_t len)
 {
-	struct bytes joined = { 0 };
+	struct bytes joined = {0};
 	unsigned line = 0, first = 1;
 
 	for (size_t at = 0; at < len;) {
@@ -107,7 +107,7 @@ void compiler_text(struct compiler *c, const char *file, const char *text, size_
 int compiler_file(struct compiler *c, const char *path)
 {
 	FILE *f = fopen(path, "rb");
-	struct bytes text = { 0 };
+	struct bytes text = {0};
 	char block[65536];
 	size_t n;
 	int err = 0;

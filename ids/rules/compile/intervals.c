@@ -10,7 +10,7 @@ static void append(struct intervals *set, u128 low, u128 high)
 		set->room = set->room ? set->room * 2 : 4;
 		set->at = grow(set->at, set->room * sizeof(*set->at));
 	}
-	set->at[set->count++] = (struct interval){ low, high };
+	set->at[set->count++] = (struct interval){low, high};
 }
 
 static int by_low(const void *a, const void *b)
@@ -58,7 +58,7 @@ void intervals_subtract(struct intervals *set, const struct intervals *other)
 {
 	for (size_t k = 0; k < other->count; k++) {
 		struct interval cut = other->at[k];
-		struct intervals rest = { 0 };
+		struct intervals rest = {0};
 
 		for (size_t i = 0; i < set->count; i++) {
 			struct interval v = set->at[i];

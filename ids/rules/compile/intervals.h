@@ -1,4 +1,5 @@
-/* Sets of numbers as sorted, disjoint intervals: addresses and ports of rules. Host only (malloc). */
+/* Sets of numbers as sorted, disjoint intervals: addresses and ports of rules. Host only (malloc).
+ */
 #pragma once
 
 #include <stdbool.h>

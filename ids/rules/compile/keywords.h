@@ -1,17 +1,17 @@
 /* The rule language's keywords: one const table. Host only.
  *
- * To add a keyword: an entry in keywords.c, its parse function in the file of its family (kw_*.c), and
- * if it is a new kind of condition an entry in ids/rules/op.c with check and match.
+ * To add a keyword: an entry in keywords.c, its parse function in the file of its family (kw_*.c),
+ * and if it is a new kind of condition an entry in ids/rules/op.c with check and match.
  */
 #pragma once
 
 #include "ids/rules/compile/rule.h"
 
-#define KEYWORD_NO_VALUE   0x01 /* takes none */
-#define KEYWORD_VALUE      0x02 /* must have one */
-#define KEYWORD_NEGATABLE  0x04 /* `!` before the value */
-#define KEYWORD_ONCE       0x08
-#define KEYWORD_QUOTED     0x10 /* the value stands in double quotes; they are taken off */
+#define KEYWORD_NO_VALUE  0x01 /* takes none */
+#define KEYWORD_VALUE	  0x02 /* must have one */
+#define KEYWORD_NEGATABLE 0x04 /* `!` before the value */
+#define KEYWORD_ONCE	  0x08
+#define KEYWORD_QUOTED	  0x10 /* the value stands in double quotes; they are taken off */
 
 struct keyword {
 	const char *name, *alias; /* alias: an older name, or NULL */

@@ -47,7 +47,7 @@ static long decode(struct parse *p, const char *text, uint8_t *out)
 				refuse(p, "content: bad escape");
 				return -1;
 			}
-			out[len++] = (uint8_t)*++text;
+			out[len++] = (uint8_t) * ++text;
 		} else if (*text == '"') {
 			refuse(p, "content: quote without backslash");
 			return -1;

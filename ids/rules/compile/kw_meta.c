@@ -21,8 +21,8 @@ bool kw_msg(struct parse *p, char *value, bool negated)
 	return true;
 }
 
-static bool number(struct parse *p, const char *name, const char *value, uint64_t low, uint64_t high,
-		   uint32_t *out)
+static bool number(struct parse *p, const char *name, const char *value, uint64_t low,
+		   uint64_t high, uint32_t *out)
 {
 	uint64_t v;
 

@@ -23,8 +23,7 @@ static uint32_t new_node(struct trie *t, uint8_t octet, uint16_t depth)
 		t->room = t->room ? t->room * 2 : 1024;
 		t->node = grow(t->node, t->room * sizeof(*t->node));
 	}
-	t->node[t->count] =
-		(struct node){ .pattern = BLOB_NONE, .octet = octet, .depth = depth };
+	t->node[t->count] = (struct node){.pattern = BLOB_NONE, .octet = octet, .depth = depth};
 	return t->count++;
 }
 
@@ -105,11 +104,11 @@ static void write_state(const struct trie *t, const struct node *n, struct bytes
 			struct bytes *edges)
 {
 	struct blob_state s = {
-		.fail = t->node[n->fail].number,
-		.edge_first = (uint32_t)(edges->len / sizeof(uint32_t)),
-		.depth = n->depth,
-		.pattern = n->pattern,
-		.dict = t->node[n->dict].number,
+	    .fail = t->node[n->fail].number,
+	    .edge_first = (uint32_t)(edges->len / sizeof(uint32_t)),
+	    .depth = n->depth,
+	    .pattern = n->pattern,
+	    .dict = t->node[n->dict].number,
 	};
 
 	/* The root's edges are the table of BLOB_MPM_ROOT. */
@@ -125,7 +124,7 @@ static void write_state(const struct trie *t, const struct node *n, struct bytes
 void mpm_build(const struct mpm_pattern *patterns, uint32_t count, struct bytes *root,
 	       struct bytes *states, struct bytes *edges)
 {
-	struct trie t = { 0 };
+	struct trie t = {0};
 
 	if (count == 0)
 		return;

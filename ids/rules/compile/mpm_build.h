@@ -6,7 +6,7 @@
 
 struct mpm_pattern {
 	uint8_t text[BLOB_MAX_PATTERN]; /* lower case */
-	uint32_t len;                   /* at least 1; patterns differ from each other */
+	uint32_t len;			/* at least 1; patterns differ from each other */
 };
 
 /* Pattern i is reported as number i. Fills the three sections. */

@@ -63,7 +63,8 @@ bool options_vars_file(struct compiler *c, const char *path)
 	return ok;
 }
 
-static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t sid, const char *reason)
+static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t sid,
+			 const char *reason)
 {
 	const struct rule_options *options = ctx;
 
@@ -80,7 +81,8 @@ struct compiler *options_compiler(const struct rule_options *options)
 	return compiler_new(tell_refused, (void *)(uintptr_t)options);
 }
 
-bool options_compile(struct compiler *c, const struct rule_options *options, void **blob, size_t *len)
+bool options_compile(struct compiler *c, const struct rule_options *options, void **blob,
+		     size_t *len)
 {
 	const struct compile_totals *totals = compiler_totals(c);
 	int err;

@@ -12,8 +12,8 @@ struct rule_options {
 	bool quiet;  /* do not name each refused rule */
 };
 
-/* Read a variables file: lines `NAME = VALUE` (or `NAME: VALUE`), `#` comments. Prints errors; false
- * on any. */
+/* Read a variables file: lines `NAME = VALUE` (or `NAME: VALUE`), `#` comments. Prints errors;
+ * false on any. */
 bool options_vars_file(struct compiler *c, const char *path);
 
 /* Take `NAME=VALUE`; false (told) if it is not that. */

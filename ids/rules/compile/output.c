@@ -8,7 +8,7 @@
 
 static struct blob_span add_string(struct output *o, const void *text, size_t len)
 {
-	struct blob_span s = { .size = (uint32_t)len };
+	struct blob_span s = {.size = (uint32_t)len};
 
 	s.offset = (uint32_t)bytes_add(&o->section[BLOB_STRINGS], text, len);
 	return s;
@@ -35,7 +35,7 @@ static struct output_set *new_set(struct output_sets *sets, const char *text)
 
 	sets->at = grow(sets->at, (sets->count + 1) * sizeof(*sets->at));
 	s = &sets->at[sets->count++];
-	*s = (struct output_set){ .text = copy_text(text, strlen(text)) };
+	*s = (struct output_set){.text = copy_text(text, strlen(text))};
 	return s;
 }
 
@@ -48,14 +48,12 @@ static void put16(uint8_t out[16], u128 value)
 static uint32_t write_addresses(struct output *o, const struct addresses *a)
 {
 	struct blob_address_set set = {
-		.v4 = { elements(o, BLOB_ADDRESS4, sizeof(struct blob_range4)),
-			(uint32_t)a->v4.count },
-		.v6 = { elements(o, BLOB_ADDRESS6, sizeof(struct blob_range6)),
-			(uint32_t)a->v6.count },
+	    .v4 = {elements(o, BLOB_ADDRESS4, sizeof(struct blob_range4)), (uint32_t)a->v4.count},
+	    .v6 = {elements(o, BLOB_ADDRESS6, sizeof(struct blob_range6)), (uint32_t)a->v6.count},
 	};
 
 	for (size_t i = 0; i < a->v4.count; i++) {
-		struct blob_range4 r = { (uint32_t)a->v4.at[i].low, (uint32_t)a->v4.at[i].high };
+		struct blob_range4 r = {(uint32_t)a->v4.at[i].low, (uint32_t)a->v4.at[i].high};
 
 		bytes_add(&o->section[BLOB_ADDRESS4], &r, sizeof(r));
 	}
@@ -75,7 +73,7 @@ static bool address_set(struct output *o, struct parse *p, const char *text, uin
 	struct output_set *s = known_set(&o->addresses, text);
 
 	if (!s) {
-		struct addresses a = { 0 };
+		struct addresses a = {0};
 		bool ok = parse_addresses(p, text, &a);
 
 		if (ok) {
@@ -96,7 +94,7 @@ static bool address_set(struct output *o, struct parse *p, const char *text, uin
 static bool port_set(struct output *o, struct parse *p, const char *text, uint32_t *set)
 {
 	struct output_set *s = known_set(&o->ports, text);
-	struct intervals ports = { 0 };
+	struct intervals ports = {0};
 
 	if (s) {
 		*set = s->set;
@@ -110,13 +108,12 @@ static bool port_set(struct output *o, struct parse *p, const char *text, uint32
 	s->set = BLOB_NONE;
 	if (strcmp(text, "any") != 0) {
 		struct blob_port_set written = {
-			{ elements(o, BLOB_PORTS, sizeof(struct blob_port_range)),
-			  (uint32_t)ports.count }
-		};
+		    {elements(o, BLOB_PORTS, sizeof(struct blob_port_range)),
+		     (uint32_t)ports.count}};
 
 		for (size_t i = 0; i < ports.count; i++) {
-			struct blob_port_range r = { (uint16_t)ports.at[i].low,
-						     (uint16_t)ports.at[i].high };
+			struct blob_port_range r = {(uint16_t)ports.at[i].low,
+						    (uint16_t)ports.at[i].high};
 
 			bytes_add(&o->section[BLOB_PORTS], &r, sizeof(r));
 		}
@@ -142,7 +139,8 @@ void output_forget_sets(struct output *o)
 	free_sets(&o->ports);
 }
 
-/* --- hash tables -------------------------------------------------------------------------------- */
+/* --- hash tables --------------------------------------------------------------------------------
+ */
 
 static uint64_t hash(const void *data, size_t len)
 {
@@ -218,7 +216,8 @@ static uint32_t *sid_slot(struct output *o, uint32_t gid, uint32_t sid)
 	return &o->sid_hash[at];
 }
 
-/* --- rules ---------------------------------------------------------------------------------------- */
+/* --- rules
+ * ---------------------------------------------------------------------------------------- */
 
 /* The content for the automaton: the one that fast_pattern names, else the longest; NULL: none. */
 static const struct rule_op *fast_content(const struct rule *r)
@@ -241,7 +240,7 @@ static const struct rule_op *fast_content(const struct rule *r)
 static uint32_t fast_pattern(struct output *o, const struct rule *r)
 {
 	const struct rule_op *c = fast_content(r);
-	struct mpm_pattern p = { 0 };
+	struct mpm_pattern p = {0};
 
 	if (!c)
 		return BLOB_NONE;
@@ -266,7 +265,7 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 				continue;
 			if (c->op.kind == OP_CONTENT)
 				c->op.arg[CONTENT_STRING] =
-					add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+				    add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
 			bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
 		}
 	}
@@ -275,7 +274,7 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 /* Equal keys beside each other, otherwise in order: EVE shows one array for each key. */
 static void write_meta(struct output *o, const struct rule *r, struct blob_rule *to)
 {
-	bool done[RULE_MAX_META] = { false };
+	bool done[RULE_MAX_META] = {false};
 
 	to->meta.first = elements(o, BLOB_META, sizeof(struct blob_meta));
 	to->meta.count = (uint32_t)r->meta_count;
@@ -342,7 +341,7 @@ static bool write_rule(struct output *o, struct parse *p, struct output_rule *ou
 
 bool output_rule(struct output *o, struct parse *p)
 {
-	struct output_rule out = { .number = (uint32_t)o->count };
+	struct output_rule out = {.number = (uint32_t)o->count};
 	uint32_t *slot = sid_slot(o, p->rule->gid, p->rule->sid), index = *slot;
 
 	if (index && o->rule[index - 1].rule.rev >= p->rule->rev)
@@ -362,7 +361,8 @@ bool output_rule(struct output *o, struct parse *p)
 	return true;
 }
 
-/* --- the blob ------------------------------------------------------------------------------------- */
+/* --- the blob
+ * ------------------------------------------------------------------------------------- */
 
 static int in_order(const void *a, const void *b)
 {
@@ -378,8 +378,8 @@ static int in_order(const void *a, const void *b)
 /* The rules of each protocol class that have no fast pattern. */
 static void write_groups(struct output *o)
 {
-	for (unsigned class = 0; class < BLOB_CLASSES; class++) {
-		struct blob_list l = { elements(o, BLOB_GROUP_RULES, sizeof(uint32_t)), 0 };
+	for (unsigned class = 0; class < BLOB_CLASSES; class ++) {
+		struct blob_list l = {elements(o, BLOB_GROUP_RULES, sizeof(uint32_t)), 0};
 
 		for (uint32_t i = 0; i < o->count; i++) {
 			if (o->rule[i].pattern != BLOB_NONE ||
@@ -423,12 +423,12 @@ static void write_patterns(struct output *o)
 
 static int assemble(struct output *o, void **blob, size_t *len)
 {
-	struct blob_header h = { .magic = BLOB_MAGIC, .version = BLOB_VERSION };
+	struct blob_header h = {.magic = BLOB_MAGIC, .version = BLOB_VERSION};
 	size_t size = (sizeof(h) + 7) & ~(size_t)7;
 	uint8_t *data;
 
 	for (unsigned i = 0; i < BLOB_SECTIONS; i++) {
-		h.section[i] = (struct blob_span){ (uint32_t)size, (uint32_t)o->section[i].len };
+		h.section[i] = (struct blob_span){(uint32_t)size, (uint32_t)o->section[i].len};
 		size += (o->section[i].len + 7) & ~(size_t)7;
 		if (size > BLOB_MAX_SIZE)
 			return -E2BIG;

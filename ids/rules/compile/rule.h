@@ -15,15 +15,15 @@ struct rule_op {
 	struct blob_op op;
 	uint8_t *bytes; /* content as written; arg[CONTENT_LENGTH] octets */
 	bool offset, depth, distance, within, starts; /* given for this content */
-	bool fast;                     /* chosen by fast_pattern */
-	uint16_t fast_from, fast_len;  /* part of it for the automaton; 0: all */
+	bool fast;				      /* chosen by fast_pattern */
+	uint16_t fast_from, fast_len;		      /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
 };
 
 struct rule {
 	enum blob_action action;
 	uint8_t classes, ip_version;
-	bool packets_only;      /* tcp-pkt, dsize, flow:no_stream: looks at packets, not at streams */
+	bool packets_only; /* tcp-pkt, dsize, flow:no_stream: looks at packets, not at streams */
 	bool both_ways, noalert, negated_address;
 	bool has_sid, has_priority;
 	uint32_t sid, gid, rev;

@@ -1,5 +1,5 @@
-/* Address and port expressions: lists, negation, variables. One walker for both; they differ in what
- * an element is and in what "everything" means. */
+/* Address and port expressions: lists, negation, variables. One walker for both; they differ in
+ * what an element is and in what "everything" means. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,7 @@ struct walk {
 };
 
 static const u128 v6_max = ~(u128)0;
-#define V4_MAX 0xffffffffu
+#define V4_MAX	 0xffffffffu
 #define PORT_MAX 0xffffu
 
 static void free_addresses(struct addresses *a)
@@ -53,7 +53,8 @@ static bool merge(struct walk *w, struct draft *d, struct addresses *out)
 	return true;
 }
 
-static bool walk_list(struct walk *w, const char *text, size_t len, struct draft *d, unsigned depth);
+static bool walk_list(struct walk *w, const char *text, size_t len, struct draft *d,
+		      unsigned depth);
 
 static void free_draft(struct draft *d)
 {
@@ -62,10 +63,11 @@ static void free_draft(struct draft *d)
 }
 
 /* A negated list counts as one set: worked out by itself, then taken away. */
-static bool negated_list(struct walk *w, const char *text, size_t len, struct draft *d, unsigned depth)
+static bool negated_list(struct walk *w, const char *text, size_t len, struct draft *d,
+			 unsigned depth)
 {
-	struct addresses inner = { 0 };
-	struct draft own = { 0 };
+	struct addresses inner = {0};
+	struct draft own = {0};
 	bool ok = walk_list(w, text, len, &own, depth) && merge(w, &own, &inner);
 
 	if (ok) {
@@ -139,7 +141,7 @@ static bool walk_list(struct walk *w, const char *text, size_t len, struct draft
 
 static bool evaluate(struct walk *w, const char *text, struct addresses *out)
 {
-	struct draft d = { 0 };
+	struct draft d = {0};
 	bool ok = walk_list(w, text, strlen(text), &d, 0) && merge(w, &d, out);
 
 	free_draft(&d);
@@ -213,7 +215,7 @@ static bool address_element(struct walk *w, const char *text, struct addresses *
 
 bool parse_addresses(struct parse *p, const char *text, struct addresses *out)
 {
-	struct walk w = { .p = p, .element = address_element, .what = "addresses" };
+	struct walk w = {.p = p, .element = address_element, .what = "addresses"};
 
 	return evaluate(&w, text, out);
 }
@@ -247,8 +249,8 @@ static bool port_element(struct walk *w, const char *text, struct addresses *int
 
 bool parse_ports(struct parse *p, const char *text, struct intervals *out)
 {
-	struct walk w = { .p = p, .element = port_element, .ports = true, .what = "ports" };
-	struct addresses sets = { 0 };
+	struct walk w = {.p = p, .element = port_element, .ports = true, .what = "ports"};
+	struct addresses sets = {0};
 	bool ok = evaluate(&w, text, &sets);
 
 	*out = sets.v4;

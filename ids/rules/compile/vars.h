@@ -1,4 +1,5 @@
-/* Rule variables ($HOME_NET and the like) and what addresses and ports they stand for. Host only. */
+/* Rule variables ($HOME_NET and the like) and what addresses and ports they stand for. Host only.
+ */
 #pragma once
 
 #include "ids/rules/compile/intervals.h"
@@ -7,7 +8,7 @@
 struct vars {
 	struct {
 		char *name, *value;
-	} *at;
+	} * at;
 	size_t count;
 };
 
@@ -27,8 +28,8 @@ struct addresses {
 	bool negated; /* something was taken away */
 };
 
-/* Parse an address or port expression; false with p->reason set. Semantics are Suricata's: a list is
- * the union of what it names without '!', or everything (of the families that its negations name) if
- * there is nothing such, less what it names with '!'. */
+/* Parse an address or port expression; false with p->reason set. Semantics are Suricata's: a list
+ * is the union of what it names without '!', or everything (of the families that its negations
+ * name) if there is nothing such, less what it names with '!'. */
 bool parse_addresses(struct parse *p, const char *text, struct addresses *out);
 bool parse_ports(struct parse *p, const char *text, struct intervals *out);
