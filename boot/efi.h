@@ -20,6 +20,13 @@ extern EFI_HANDLE efi_image;
 extern EFI_GUID guid_loaded_image, guid_device_path, guid_file_system, guid_file_info, guid_pci_io;
 extern EFI_GUID guid_mp_services, guid_rng, guid_memory_attribute, guid_acpi20, guid_vigil_loader;
 
+/* Bytes of a device path's node (UEFI 2.10, 10.3.1); under 4: the path is malformed. */
+static inline size_t efi_node_length(const EFI_DEVICE_PATH *node)
+{
+	return (size_t)node->Length[0] | (size_t)node->Length[1] << 8;
+}
+#define EFI_NODES_MAX 64 /* nodes of a device path that are looked at; real ones have under 10 */
+
 /* The name of a status code, for messages. */
 const char *efi_status_name(EFI_STATUS status);
 

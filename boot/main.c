@@ -12,6 +12,7 @@
 #include "boot/next.h"
 #include "boot/nic.h"
 #include "boot/platform.h"
+#include "boot/serial.h"
 #include "boot/volume.h"
 #include "hv/errno.h"
 
@@ -39,21 +40,18 @@ static int read_config(void)
 	config_defaults(&config);
 	status = volume_load(self->DeviceHandle, CONFIG_PATH, CONFIG_FILE_MAX, &text, &len);
 	if (status == EFI_NOT_FOUND) {
-		console_serial(config.serial);
 		say("%s is absent: defaults", CONFIG_PATH);
 		return 0;
 	}
 	if (EFI_ERROR(status)) {
 		/* It may hold require = yes. */
 		config.require = 1;
-		console_serial(config.serial);
 		say("%s can't be read: %s", CONFIG_PATH,
 		    status == EFI_BAD_BUFFER_SIZE ? "longer than 16384 bytes"
 						  : efi_status_name(status));
 		return -EIO;
 	}
 	if (config_parse(&config, text, len, &why)) {
-		console_serial(config.serial);
 		if (why.line)
 			say("%s, line %u: %s", CONFIG_PATH, why.line, why.text);
 		else
@@ -62,7 +60,6 @@ static int read_config(void)
 		return -EINVAL;
 	}
 	efi_boot->FreePool(text);
-	console_serial(config.serial);
 	return 0;
 }
 
@@ -149,6 +146,7 @@ static int prepare(void)
 static void give_back(void)
 {
 	nic_give_back(&nic);
+	serial_give_back();
 	if (info)
 		block_free(info);
 	info = NULL;
@@ -222,6 +220,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	if (EFI_ERROR(status))
 		return status;
 	err = read_config();
+	if (!err && config.enable)
+		serial_take(config.serial);
+	console_serial(config.serial);
 	if (!err && !config.enable)
 		say("enable = no");
 	else if (!err)

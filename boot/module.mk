@@ -14,19 +14,22 @@ IMAGE_FILES += $(O)/vigil.efi $(O)/core.elf
 
 $(O)/efi/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(EFI_CFLAGS) $(DEPFLAGS) -c $< -o $@
+	@echo '  CC  efi    $<'
+	$(Q)$(CC) $(EFI_CFLAGS) $(DEPFLAGS) -c $< -o $@
 
 # gnu-efi's crt0 relocates the image: the same rules as for the core's relocations.
 $(O)/efi/%.so: tools/build/check-elf
 	@mkdir -p $(@D)
-	ld -shared -Bsymbolic -nostdlib -z noexecstack --no-undefined --build-id=none \
+	@echo '  LD         $@'
+	$(Q)ld -shared -Bsymbolic -nostdlib -z noexecstack --no-undefined --build-id=none \
 		-T $(EFI_LIB)/elf_x86_64_efi.lds \
 		-o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIB)/libgnuefi.a
-	tools/build/check-elf $@
+	$(Q)tools/build/check-elf $@
 
 # SOURCE_DATE_EPOCH: the PE header's time stamp.
 define EFI_COPY
-	SOURCE_DATE_EPOCH=0 objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel \
+	@echo '  PE         $@'
+	$(Q)SOURCE_DATE_EPOCH=0 objcopy -j .text -j .sdata -j .data -j .dynamic -j .dynsym -j .rel \
 		-j .rela -j .rel.* -j .rela.* -j .reloc --target efi-app-x86_64 --subsystem=10 $< $@
 endef
 
@@ -45,9 +48,10 @@ $(O)/tests/%.efi: $(O)/efi/%.so
 	$(EFI_COPY)
 $(O)/tests/core.elf: $(O)/core/tests/boot/core.o arch/x86/core.lds tools/build/check-elf
 	@mkdir -p $(@D)
-	ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+	@echo '  LD         $@'
+	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T arch/x86/core.lds -o $@ $<
-	tools/build/check-elf --no-sse $@
+	$(Q)tools/build/check-elf --no-sse $@
 
 -include $(EFI_OBJ:.o=.d) $(wildcard $(O)/efi/tests/boot/*.d $(O)/core/tests/boot/*.d)
 
@@ -56,5 +60,7 @@ test_config_SRC := tests/unit/test_config.c hv/config.c
 test_format_SRC := tests/unit/test_format.c hv/format.c
 test_boot_SRC := tests/unit/test_boot.c boot/elf.c boot/facts.c boot/paths.c
 test_boot_DEPS := $(wildcard boot/*.h)
-FUZZERS += fuzz_config
+FUZZERS += fuzz_config fuzz_elf
 fuzz_config_SRC := tests/fuzz/fuzz_config.c hv/config.c
+fuzz_elf_SRC := tests/fuzz/fuzz_elf.c boot/elf.c
+fuzz_elf_DEPS := boot/elf.h

@@ -6,14 +6,7 @@
 #include "boot/paths.h"
 #include "boot/volume.h"
 
-#define NODES_MAX 64 /* nodes of a device path; real ones have under 10 */
-
 /* --- device paths --------------------------------------------------------------------------- */
-
-static size_t node_length(const EFI_DEVICE_PATH *node)
-{
-	return (size_t)node->Length[0] | (size_t)node->Length[1] << 8;
-}
 
 static bool is_end(const EFI_DEVICE_PATH *node)
 {
@@ -25,14 +18,14 @@ static size_t path_length(const EFI_DEVICE_PATH *path)
 {
 	const uint8_t *at = (const void *)path;
 
-	for (int i = 0; i < NODES_MAX; i++) {
+	for (int i = 0; i < EFI_NODES_MAX; i++) {
 		const EFI_DEVICE_PATH *node = (const void *)at;
 
 		if (is_end(node))
 			return (size_t)(at - (const uint8_t *)path);
-		if (node_length(node) < sizeof(*node))
+		if (efi_node_length(node) < sizeof(*node))
 			return 0;
-		at += node_length(node);
+		at += efi_node_length(node);
 	}
 	return 0;
 }
@@ -78,9 +71,9 @@ static bool is_self(const EFI_LOADED_IMAGE *self, EFI_HANDLE device, const char 
 
 	/* The path may be cut in several nodes; then the loader's own protocol finds it out. */
 	return device == self->DeviceHandle && node && node->Type == MEDIA_DEVICE_PATH &&
-	       node->SubType == MEDIA_FILEPATH_DP && node_length(node) >= sizeof(*node) &&
+	       node->SubType == MEDIA_FILEPATH_DP && efi_node_length(node) >= sizeof(*node) &&
 	       paths_same((const unsigned short *)(const void *)(node + 1),
-			  (node_length(node) - sizeof(*node)) / sizeof(CHAR16), file);
+			  (efi_node_length(node) - sizeof(*node)) / sizeof(CHAR16), file);
 }
 
 /* --- loading -------------------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 #define COM1	     0x3f8
 #define YEAR_2020_NS 1577836800000000000ull
 
-int core_entry(struct boot_info *info);
+int core_init(struct boot_info *info);
 
 static struct boot_info *boot;
 static unsigned calls;
@@ -100,7 +100,7 @@ static bool layout_good(void)
 	       b->sentry_base >= (uint64_t)(b + 1) && b->sentry_base % 4096 == 0 &&
 	       b->sentry_size == b->core_size && b->sentry_text_size == b->core_text_size &&
 	       b->sentry_rodata_size == b->core_rodata_size &&
-	       b->sentry_entry == (uint64_t)&core_entry - b->core_base &&
+	       b->sentry_entry == (uint64_t)&core_init - b->core_base &&
 	       b->rules_base >= b->sentry_base + b->sentry_size && b->rules_base % 4096 == 0 &&
 	       b->free_base >= b->rules_base + b->rules_size && b->free_base % 4096 == 0 &&
 	       end - b->free_base >= 10u << 20;
@@ -193,7 +193,7 @@ static void seal(void)
 	tell("seal after", calls);
 }
 
-__attribute__((section(".text.entry"))) int core_entry(struct boot_info *info)
+__attribute__((section(".text.entry"))) int core_init(struct boot_info *info)
 {
 	const char *bad;
 

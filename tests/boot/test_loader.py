@@ -63,7 +63,9 @@ class Loader(unittest.TestCase):
             "vigil/vigil.cfg": b"next = \\next.efi\nnic = none\n",
             "next.efi": build / "tests/next.efi",
         }
+        self.second: dict[str, Path | bytes | None] = {}  # files of a second disk
         self.said = ""
+        self.alerts = ""  # what came on the second serial port, the alert channel
 
     def boot(self, cpu: str = WITH_VTX, *, smp: int = 1, nic: bool = False, config: str | None = None,
              until: str = NEXT) -> str:
@@ -77,11 +79,17 @@ class Loader(unittest.TestCase):
             image.make(work / "root", work / "disk.img")
             machine = Machine(work, "disk.img", "com1", "com2", cpu, smp, 256, "", 50_000_000)
             args, env = emulator.command(machine)
+            rc = work / "bochsrc"
+            text = rc.read_text(encoding="utf-8")
             if nic:
-                rc = work / "bochsrc"
-                text = rc.read_text(encoding="utf-8").replace("serial=1\n", "serial=1, e1000=1\n")
-                rc.write_text(text + NIC, encoding="utf-8")
+                text = text.replace("serial=1\n", "serial=1, e1000=1\n") + NIC
+            if self.second:
+                image.populate(work / "root2", {k: v for k, v in self.second.items() if v is not None}, None)
+                image.make(work / "root2", work / "disk2.img")
+                text += "ata0-slave: type=disk, path=disk2.img, mode=volatile\n"
+            rc.write_text(text, encoding="utf-8")
             self.said = self.watch(args, env, work, until)
+            self.alerts = (work / "com2").read_bytes().decode("ascii", "replace")
         self.assertIn(until, self.said)
         self.assertNotIn("core: BAD", self.said)
         return self.said
@@ -167,6 +175,33 @@ class Start(Loader):
         self.boot(config="enable = no\nnext = \\next.efi\n")
         self.assert_without_vigil("enable = no")
         self.assertNotIn("core:", self.said)
+
+
+class Serial(Loader):
+    """The alert port."""
+
+    def lines(self) -> list[str]:
+        """What our loader said there."""
+        return [line for line in self.alerts.splitlines() if line.startswith("vigil: ")]
+
+    def test_taken_from_the_firmware(self) -> None:
+        """The messages stand there once, and the firmware writes nothing there any more."""
+        self.boot()
+        self.assertEqual(sum("boot_info" in line or "under Vigil" in line for line in self.lines()), 1, self.alerts)
+        self.assertNotIn(NEXT, self.alerts)
+
+    def test_given_back(self) -> None:
+        self.boot(WITHOUT_VTX)
+        self.assertIn("the CPU has no VT-x", self.alerts)
+        self.assertIn(NEXT, self.alerts)
+
+    def test_none(self) -> None:
+        self.boot(config="serial = none\nnic = none\nnext = \\next.efi\n")
+        self.assertIn(NEXT, self.alerts)  # the firmware's console, as ever
+
+    def test_absent(self) -> None:
+        self.boot(config="serial = com4\nnic = none\nnext = \\next.efi\n")
+        self.assert_order("no serial port at 0x2e8", "under Vigil", NEXT)
 
 
 class Machines(Loader):
@@ -314,6 +349,13 @@ class Next(Loader):
         self.boot(config="nic = none\n", until=REFUSED)
         self.assert_order("no next loader to start", "shimx64.efi", "grubx64.efi", "systemd-bootx64.efi",
                           "bootmgfw.efi", r"\vmlinuz.efi")
+
+    def test_other_volume(self) -> None:
+        """Not on our own volume, but on another."""
+        self.second["next.efi"] = self.files["next.efi"]
+        self.files["next.efi"] = None
+        self.boot()
+        self.assert_order(r"starting \next.efi under Vigil", NEXT)
 
     def test_damaged(self) -> None:
         self.files["next.efi"] = b"MZ, but no more"
