@@ -8,7 +8,6 @@
 
 /* Present bit and frame of an entry; accessed, dirty and ignored bits change in use. */
 #define ENTRY_SAME 0x000ffffffffff001ull
-#define ROOT_FRAME 0x000ffffffffff000ull
 
 struct root {
 	uint64_t frame;
@@ -94,7 +93,7 @@ static void remember(struct root *root, const volatile uint64_t *table)
 
 bool roots_seen(struct roots *r, uint64_t root, uint64_t tsc, uint32_t cpu)
 {
-	uint64_t frame = root & ROOT_FRAME;
+	uint64_t frame = root & ROOTS_FRAME;
 	uint16_t *link = find(r, frame);
 	if (*link)
 		return false;

@@ -16,6 +16,9 @@
 #define ROOTS_MAX     4096 /* address spaces watched at a time; more are told but not watched */
 #define ROOTS_ENTRIES 512  /* of a top-level table (SDM vol. 3A, 4.5, PML4 and PML5) */
 
+/* The page of the table in a CR3 value, without PCID and flags. */
+#define ROOTS_FRAME 0x000ffffffffff000ull
+
 struct roots_ops {
 	void *ctx;
 	/* The guest's page at `gpa` (4 KiB aligned), ROOTS_ENTRIES words; NULL if it is not in the

@@ -17,6 +17,7 @@
 #define LOST_MS	     1000 /* between two rounds of `lost` events */
 #define DRAIN_MS     50	  /* the serial port takes some 500 bytes in that time */
 #define FULL_MS	     1	  /* the core has not taken the replies yet */
+#define SETTLE_MS    300  /* after a restart: the core may still send our frames of the last life */
 #define PUMP_EVERY   64	  /* requests between two looks at the output */
 #define LOST_RESTART 7	  /* of abi_ctl.events_lost */
 
@@ -73,7 +74,7 @@ static uint8_t *stack_buffer(void *ctx)
 {
 	struct sentry *s = ctx;
 	/* One place of the ring stays free for the verdict on the frame in hand. */
-	if (s->send_used == UINT32_MAX || reply_room(s) < 2)
+	if (s->send_used == UINT32_MAX || reply_room(s) < 2 || s->now < s->send_from)
 		return NULL;
 	uint32_t index = (uint32_t)__builtin_ctz(~s->send_used);
 	s->send_used |= 1u << index;
@@ -186,7 +187,7 @@ static void do_sent(struct sentry *s, const struct abi_request *r)
 	uint32_t index = r->slot - ABI_FRAME_SLOTS;
 	if (index < ABI_SEND_SLOTS && (s->send_used & 1u << index))
 		s->send_used &= ~(1u << index);
-	else
+	else if (index >= ABI_SEND_SLOTS || !s->ctl->restarts) /* else one of the last life's */
 		s->bad_requests++;
 }
 
@@ -197,7 +198,7 @@ static void do_root(struct sentry *s, const struct abi_request *r)
 		return;
 	struct eve_process event = {
 	    .action = EVE_PROCESS_SEEN,
-	    .cr3 = r->a & ~(ABI_PAGE - 1),
+	    .cr3 = r->a & ROOTS_FRAME,
 	    .first_ns = clock_ns(&s->clock, r->b),
 	    .last_ns = clock_ns(&s->clock, r->b),
 	    .cpu = cpu,
@@ -208,6 +209,8 @@ static void do_root(struct sentry *s, const struct abi_request *r)
 static void do_request(struct sentry *s, const struct abi_request *r)
 {
 	switch (r->type) {
+	case ABI_REQ_NONE: /* taken back by the core at a restart */
+		break;
 	case ABI_REQ_FRAME:
 		do_frame(s, r);
 		break;
@@ -431,6 +434,8 @@ int sentry_init(struct sentry *s, const struct sentry_ops *ops, void *shared)
 	update_now(s);
 	s->start_ns = sentry_now_ns(s);
 	s->random = (ctl->boot_id ^ s->now) | 1;
+	if (ctl->restarts)
+		s->send_from = s->now + clock_ticks(&s->clock, SETTLE_MS);
 
 	int err = start_events(s);
 	if (!err)

@@ -37,6 +37,7 @@ struct sentry {
 	uint8_t *output, *frames;
 	uint32_t req_cons, rep_prod, out_prod; /* our side of the rings */
 	uint32_t send_used;		       /* bit for each of our own slots */
+	uint64_t send_from;		       /* TSC before which none of them is used */
 	struct clock clock;
 	uint64_t now;			/* TSC, at the last look */
 	uint64_t next_sweep, next_lost; /* TSC */

@@ -283,6 +283,25 @@ static void test_own_slots(void **state)
 	for (sent = 0; core_reply(&core, &reply);)
 		sent += reply.type == ABI_REP_SEND;
 	assert_true(sent > 0);
+
+	/* A restart does not know which slots are still on their way: it waits, then takes any. */
+	restart();
+	core_push(&core, (struct abi_request){.type = ABI_REQ_SENT, .slot = ABI_FRAME_SLOTS + 1});
+	core_push(&core, (struct abi_request){.type = ABI_REQ_NONE});
+	core_frame(&core, ABI_PORT_WIRE, 1, frame, len);
+	sentry_step(sentry);
+	assert_true(core_reply(&core, &reply));
+	assert_int_equal(reply.type, ABI_REP_VERDICT);
+	assert_false(core_reply(&core, &reply));
+	for (uint32_t i = 0; i < 8; i++) {
+		sleep_ms(1100);
+		core_frame(&core, ABI_PORT_WIRE, 1, frame, len);
+		sentry_step(sentry);
+	}
+	for (sent = 0; core_reply(&core, &reply);)
+		sent += reply.type == ABI_REP_SEND;
+	assert_true(sent > 0);
+	assert_int_equal(sentry->bad_requests, 0);
 }
 
 /* --- events
