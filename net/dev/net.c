@@ -6,6 +6,7 @@
  * uninspected, so it vanishes from the PCI bus.
  */
 #include "hv/errno.h"
+#include "hv/frames.h"
 #include "hv/log.h"
 #include "hv/unit.h"
 #include "net/dev/nic.h"
@@ -24,7 +25,10 @@ static int start(const struct nic_driver *driver, struct boot_info *info)
 	err = pci_present(info);
 	if (err)
 		return err;
-	return path_init(driver, &intr_intx, mac, info->config.address != ADDRESS_NONE);
+	err = path_init(driver, &intr_intx, mac, info->config.address != ADDRESS_NONE);
+	if (!err)
+		frames_nic(mac);
+	return err;
 }
 
 static int give_up(struct boot_info *info, const char *why, int err)
