@@ -37,38 +37,38 @@ struct leaf {
  * 0x1b PCONFIG, 0x1c architectural LBR, 0x20 HRESET, 0x21 TDX, 0x23 extended PMU, and all that is
  * new. */
 static const struct leaf leaves[] = {
-    {0x00, ONE, 1, 0},
-    {0x01, ONE, 1, CONTROL4},
-    {0x02, ONE, 1, 0},
-    {0x03, ONE, 1, 0},
-    {0x04, UNTIL_EAX_TYPE, 10, SUBLEAVES},
-    {0x05, ONE, 1, 0},
-    {0x06, ONE, 1, 0},
-    {0x07, EAX_LAST, 3, SUBLEAVES | CONTROL4},
-    {0x09, ONE, 1, 0},
-    {0x0a, ONE, 1, 0},
-    {0x0b, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
-    {0x0d, FIXED, 19, SUBLEAVES | XSTATE},
-    {0x0f, FIXED, 2, SUBLEAVES},
-    {0x10, FIXED, 4, SUBLEAVES},
-    {0x15, ONE, 1, 0},
-    {0x16, ONE, 1, 0},
-    {0x17, EAX_LAST, 4, SUBLEAVES},
-    {0x18, EAX_LAST, 16, SUBLEAVES},
-    {0x1a, ONE, 1, 0},
-    {0x1d, EAX_LAST, 2, SUBLEAVES},
-    {0x1e, FIXED, 1, SUBLEAVES},
-    {0x1f, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
-    {0x24, FIXED, 1, SUBLEAVES},
-    {0x80000000, ONE, 1, 0},
-    {0x80000001, ONE, 1, 0},
-    {0x80000002, ONE, 1, 0},
-    {0x80000003, ONE, 1, 0},
-    {0x80000004, ONE, 1, 0},
-    {0x80000005, ONE, 1, 0},
-    {0x80000006, ONE, 1, 0},
-    {0x80000007, ONE, 1, 0},
-    {0x80000008, ONE, 1, 0},
+	{0x00, ONE, 1, 0},
+	{0x01, ONE, 1, CONTROL4},
+	{0x02, ONE, 1, 0},
+	{0x03, ONE, 1, 0},
+	{0x04, UNTIL_EAX_TYPE, 10, SUBLEAVES},
+	{0x05, ONE, 1, 0},
+	{0x06, ONE, 1, 0},
+	{0x07, EAX_LAST, 3, SUBLEAVES | CONTROL4},
+	{0x09, ONE, 1, 0},
+	{0x0a, ONE, 1, 0},
+	{0x0b, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
+	{0x0d, FIXED, 19, SUBLEAVES | XSTATE},
+	{0x0f, FIXED, 2, SUBLEAVES},
+	{0x10, FIXED, 4, SUBLEAVES},
+	{0x15, ONE, 1, 0},
+	{0x16, ONE, 1, 0},
+	{0x17, EAX_LAST, 4, SUBLEAVES},
+	{0x18, EAX_LAST, 16, SUBLEAVES},
+	{0x1a, ONE, 1, 0},
+	{0x1d, EAX_LAST, 2, SUBLEAVES},
+	{0x1e, FIXED, 1, SUBLEAVES},
+	{0x1f, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
+	{0x24, FIXED, 1, SUBLEAVES},
+	{0x80000000, ONE, 1, 0},
+	{0x80000001, ONE, 1, 0},
+	{0x80000002, ONE, 1, 0},
+	{0x80000003, ONE, 1, 0},
+	{0x80000004, ONE, 1, 0},
+	{0x80000005, ONE, 1, 0},
+	{0x80000006, ONE, 1, 0},
+	{0x80000007, ONE, 1, 0},
+	{0x80000008, ONE, 1, 0},
 };
 
 /* Feature bits that may be seen, by leaf and subleaf; leaves without a row pass whole. */
@@ -76,34 +76,34 @@ static const struct mask {
 	uint32_t leaf, subleaf;
 	uint32_t eax, ebx, ecx, edx;
 } masks[] = {
-    /* Hidden, ECX: DTES64 and DS-CPL (debug store writes by linear address, and its MSR is not
-     * given out), VMX, SMX, OSXSAVE (from the guest's CR4), hypervisor. EDX: DS. */
-    {0x01, 0, ALL, ALL, B(0) | B(1) | B(3) | BITS(15, 7) | BITS(26, 17) | BITS(30, 28),
-     BITS(9, 0) | BITS(19, 11) | BITS(29, 22) | B(31)},
-    /* Hidden: hardware feedback interface (EAX 19, all of EDX) and thread director (EAX 23,
-     * ECX 15:8): the CPU would write to a physical address that goes around EPT. */
-    {0x06, 0, BITS(2, 0) | BITS(11, 4) | BITS(18, 13) | B(20), BITS(3, 0), B(0) | B(3), 0},
-    /* Hidden, EBX: SGX, MPX (its bounds would be lost in the core), PT. ECX: OSPKE (from CR4),
-     * CET_SS, TME, LA57, MAWAU, Key Locker, ENQCMD, SGX_LC, PKS. EDX: SGX keys, UINTR, PCONFIG,
-     * architectural LBR, CET_IBT. */
-    {0x07, 0, ALL, B(0) | B(1) | BITS(13, 3) | BITS(21, 15) | BITS(24, 23) | BITS(31, 26),
-     BITS(3, 0) | BITS(6, 5) | BITS(12, 8) | B(14) | B(22) | BITS(25, 24) | BITS(28, 27),
-     BITS(4, 2) | BITS(11, 8) | BITS(16, 13) | BITS(31, 22)},
-    /* EAX: SHA512, SM3, SM4, AVX-VNNI, AVX512-BF16, LASS, CMPCCXADD, fast string operations,
-     * AMX-FP16, AVX-IFMA, LAM. Hidden: extended PMU, FRED, LKGS, WRMSRNS, NMI sources, HRESET,
-     * MSRLIST. EBX: PPIN. EDX: AVX-VNNI-INT8, NE-CONVERT, AMX-COMPLEX, AVX-VNNI-INT16, PREFETCHI,
-     * AVX10; hidden: UTMR, USER_MSR, UIRET_UIF, CET_SSS, APX. */
-    {0x07, 1, BITS(2, 0) | BITS(7, 4) | BITS(12, 10) | B(21) | B(23) | B(26), B(0), 0,
-     BITS(5, 4) | B(8) | B(10) | B(14) | B(19)},
-    /* Speculation controls and immunities. */
-    {0x07, 2, 0, 0, 0, BITS(5, 0) | B(7)},
-    {0x0d, 0, (uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0},
-    /* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, XFD; no supervisor component (CET, PT, PASID, UINTR,
-     * LBR, HDC, HWP). */
-    {0x0d, 1, BITS(4, 0), ALL, (uint32_t)CPUID_XSS_ALLOWED, 0},
-    {0x80000001, 0, 0, 0, B(0) | B(5) | B(8), B(11) | B(20) | BITS(27, 26) | B(29)},
-    {0x80000007, 0, 0, 0, 0, B(8)},
-    {0x80000008, 0, ALL, B(9), 0, 0},
+	/* Hidden, ECX: DTES64 and DS-CPL (debug store writes by linear address, and its MSR is not
+	 * given out), VMX, SMX, OSXSAVE (from the guest's CR4), hypervisor. EDX: DS. */
+	{0x01, 0, ALL, ALL, B(0) | B(1) | B(3) | BITS(15, 7) | BITS(26, 17) | BITS(30, 28),
+	 BITS(9, 0) | BITS(19, 11) | BITS(29, 22) | B(31)},
+	/* Hidden: hardware feedback interface (EAX 19, all of EDX) and thread director (EAX 23,
+	 * ECX 15:8): the CPU would write to a physical address that goes around EPT. */
+	{0x06, 0, BITS(2, 0) | BITS(11, 4) | BITS(18, 13) | B(20), BITS(3, 0), B(0) | B(3), 0},
+	/* Hidden, EBX: SGX, MPX (its bounds would be lost in the core), PT. ECX: OSPKE (from CR4),
+	 * CET_SS, TME, LA57, MAWAU, Key Locker, ENQCMD, SGX_LC, PKS. EDX: SGX keys, UINTR, PCONFIG,
+	 * architectural LBR, CET_IBT. */
+	{0x07, 0, ALL, B(0) | B(1) | BITS(13, 3) | BITS(21, 15) | BITS(24, 23) | BITS(31, 26),
+	 BITS(3, 0) | BITS(6, 5) | BITS(12, 8) | B(14) | B(22) | BITS(25, 24) | BITS(28, 27),
+	 BITS(4, 2) | BITS(11, 8) | BITS(16, 13) | BITS(31, 22)},
+	/* EAX: SHA512, SM3, SM4, AVX-VNNI, AVX512-BF16, LASS, CMPCCXADD, fast string operations,
+	 * AMX-FP16, AVX-IFMA, LAM. Hidden: extended PMU, FRED, LKGS, WRMSRNS, NMI sources, HRESET,
+	 * MSRLIST. EBX: PPIN. EDX: AVX-VNNI-INT8, NE-CONVERT, AMX-COMPLEX, AVX-VNNI-INT16,
+	 * PREFETCHI, AVX10; hidden: UTMR, USER_MSR, UIRET_UIF, CET_SSS, APX. */
+	{0x07, 1, BITS(2, 0) | BITS(7, 4) | BITS(12, 10) | B(21) | B(23) | B(26), B(0), 0,
+	 BITS(5, 4) | B(8) | B(10) | B(14) | B(19)},
+	/* Speculation controls and immunities. */
+	{0x07, 2, 0, 0, 0, BITS(5, 0) | B(7)},
+	{0x0d, 0, (uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0},
+	/* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, XFD; no supervisor component (CET, PT, PASID, UINTR,
+	 * LBR, HDC, HWP). */
+	{0x0d, 1, BITS(4, 0), ALL, (uint32_t)CPUID_XSS_ALLOWED, 0},
+	{0x80000001, 0, 0, 0, B(0) | B(5) | B(8), B(11) | B(20) | BITS(27, 26) | B(29)},
+	{0x80000007, 0, 0, 0, 0, B(8)},
+	{0x80000008, 0, ALL, B(9), 0, 0},
 };
 
 /* Bits that go with a secondary control (TRAPS 36). RDPID needs the RDTSCP control as well. */
@@ -112,12 +112,12 @@ static const struct {
 	uint32_t leaf, subleaf;
 	uint32_t eax, ebx, ecx, edx;
 } controlled[] = {
-    {FEATURE_RDTSCP, 0x80000001, 0, 0, 0, 0, CPUID_EXT_EDX_RDTSCP},
-    {FEATURE_RDTSCP, 0x07, 0, 0, 0, CPUID_7_ECX_RDPID, 0},
-    {FEATURE_INVPCID, 0x07, 0, 0, CPUID_7_EBX_INVPCID, 0, 0},
-    {FEATURE_XSAVES, 0x0d, 1, CPUID_D1_EAX_XSAVES, 0, 0, 0},
-    {FEATURE_WAITPKG, 0x07, 0, 0, 0, CPUID_7_ECX_WAITPKG, 0},
-    {FEATURE_SGX, 0x07, 0, 0, CPUID_7_EBX_SGX, 0, 0},
+	{FEATURE_RDTSCP, 0x80000001, 0, 0, 0, 0, CPUID_EXT_EDX_RDTSCP},
+	{FEATURE_RDTSCP, 0x07, 0, 0, 0, CPUID_7_ECX_RDPID, 0},
+	{FEATURE_INVPCID, 0x07, 0, 0, CPUID_7_EBX_INVPCID, 0, 0},
+	{FEATURE_XSAVES, 0x0d, 1, CPUID_D1_EAX_XSAVES, 0, 0, 0},
+	{FEATURE_WAITPKG, 0x07, 0, 0, 0, CPUID_7_ECX_WAITPKG, 0},
+	{FEATURE_SGX, 0x07, 0, 0, CPUID_7_EBX_SGX, 0, 0},
 };
 
 static void filter(uint32_t leaf, uint32_t subleaf, uint32_t hide, struct cpuid_regs *r)

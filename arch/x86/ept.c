@@ -268,7 +268,7 @@ int ept_protect(struct ept *ept, uint64_t gpa, uint64_t size, uint32_t rights)
 int ept_hide(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t dummy)
 {
 	struct edit edit = {
-	    .gpa = gpa, .hpa = dummy, .rights = EPT_R, .type = MEM_WB, .same_frame = true};
+		.gpa = gpa, .hpa = dummy, .rights = EPT_R, .type = MEM_WB, .same_frame = true};
 
 	if (!good_range(ept, gpa, size) || !good_range(ept, dummy, EPT_PAGE_4K))
 		return -EINVAL;

@@ -12,9 +12,10 @@ void mtrr_capture(struct mtrr_state *mtrr, bool has_mtrr, uint32_t phys_bits, bo
 		  msr_reader *rdmsr, void *ctx)
 {
 	static const uint16_t fixed_msr[MTRR_FIXED_COUNT] = {
-	    MSR_MTRR_FIX64K,	  MSR_MTRR_FIX16K_0,	MSR_MTRR_FIX16K_1,    MSR_MTRR_FIX4K_0,
-	    MSR_MTRR_FIX4K_0 + 1, MSR_MTRR_FIX4K_0 + 2, MSR_MTRR_FIX4K_0 + 3, MSR_MTRR_FIX4K_0 + 4,
-	    MSR_MTRR_FIX4K_0 + 5, MSR_MTRR_FIX4K_0 + 6, MSR_MTRR_FIX4K_0 + 7,
+		MSR_MTRR_FIX64K,      MSR_MTRR_FIX16K_0,    MSR_MTRR_FIX16K_1,
+		MSR_MTRR_FIX4K_0,     MSR_MTRR_FIX4K_0 + 1, MSR_MTRR_FIX4K_0 + 2,
+		MSR_MTRR_FIX4K_0 + 3, MSR_MTRR_FIX4K_0 + 4, MSR_MTRR_FIX4K_0 + 5,
+		MSR_MTRR_FIX4K_0 + 6, MSR_MTRR_FIX4K_0 + 7,
 	};
 
 	*mtrr = (struct mtrr_state){.phys_bits = phys_bits};

@@ -108,8 +108,8 @@ enum control_profile { PROFILE_GUEST, PROFILE_SENTRY, PROFILES };
 struct vmx_caps {
 	uint64_t basic;
 	uint64_t misc;
-	uint64_t
-	    word[CONTROL_WORDS]; /* low half: bits that must be 1; high half: bits that may be 1 */
+	uint64_t word[CONTROL_WORDS]; /* low half: bits that must be 1; high half: bits that may be
+					 1 */
 	uint64_t cr0_fixed0, cr0_fixed1; /* must be 1; may be 1 */
 	uint64_t cr4_fixed0, cr4_fixed1;
 	uint64_t ept_vpid; /* 0: neither EPT nor VPID */
@@ -130,7 +130,7 @@ struct control_set {
 			* hide their CPUID bits */
 	uint32_t ndropped;
 	const char
-	    *dropped[CONTROL_MAX_DROPPED]; /* names of wanted controls that are not allowed */
+		*dropped[CONTROL_MAX_DROPPED]; /* names of wanted controls that are not allowed */
 };
 
 /* Why a processor can't be used. */

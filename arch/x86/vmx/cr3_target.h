@@ -27,8 +27,8 @@ enum cr3_event {
 struct cr3_pti {
 	uint32_t folded; /* 1: confirmed; user roots are folded into their kernel root */
 	uint32_t
-	    candidates; /* writes that looked like kernel/user halves before the confirmation */
-	uint32_t asked; /* how often the callback was called */
+		candidates; /* writes that looked like kernel/user halves before the confirmation */
+	uint32_t asked;	    /* how often the callback was called */
 };
 
 /* Is `user_root` the user half of `kernel_root`? Compares the lower 256 entries of both tables

@@ -5,31 +5,31 @@
 #include "arch/x86/vmx/entry_check_impl.h"
 
 static const char *const error_text[] = {
-    [1] = "VMCALL in VMX root operation",
-    [2] = "VMCLEAR with an invalid physical address",
-    [3] = "VMCLEAR with the VMXON pointer",
-    [4] = "VMLAUNCH with a VMCS that is not clear",
-    [5] = "VMRESUME with a VMCS that is not launched",
-    [6] = "VMRESUME after VMXOFF",
-    [7] = "VM entry with invalid control fields",
-    [8] = "VM entry with invalid host-state fields",
-    [9] = "VMPTRLD with an invalid physical address",
-    [10] = "VMPTRLD with the VMXON pointer",
-    [11] = "VMPTRLD with a wrong VMCS revision identifier",
-    [12] = "VMREAD or VMWRITE of a field that does not exist",
-    [13] = "VMWRITE to a read-only field",
-    [15] = "VMXON in VMX root operation",
-    [16] = "VM entry with an invalid executive-VMCS pointer",
-    [17] = "VM entry with an executive VMCS that is not launched",
-    [18] = "VM entry with an executive-VMCS pointer that is not the VMXON pointer",
-    [19] = "VMCALL with a VMCS that is not clear",
-    [20] = "VMCALL with invalid exit-control fields",
-    [22] = "VMCALL with a wrong MSEG revision identifier",
-    [23] = "VMXOFF under dual-monitor treatment of SMIs",
-    [24] = "VMCALL with invalid SMM-monitor features",
-    [25] = "VM entry with invalid execution controls in the executive VMCS",
-    [26] = "VM entry with events blocked by MOV SS",
-    [28] = "invalid operand of INVEPT or INVVPID",
+	[1] = "VMCALL in VMX root operation",
+	[2] = "VMCLEAR with an invalid physical address",
+	[3] = "VMCLEAR with the VMXON pointer",
+	[4] = "VMLAUNCH with a VMCS that is not clear",
+	[5] = "VMRESUME with a VMCS that is not launched",
+	[6] = "VMRESUME after VMXOFF",
+	[7] = "VM entry with invalid control fields",
+	[8] = "VM entry with invalid host-state fields",
+	[9] = "VMPTRLD with an invalid physical address",
+	[10] = "VMPTRLD with the VMXON pointer",
+	[11] = "VMPTRLD with a wrong VMCS revision identifier",
+	[12] = "VMREAD or VMWRITE of a field that does not exist",
+	[13] = "VMWRITE to a read-only field",
+	[15] = "VMXON in VMX root operation",
+	[16] = "VM entry with an invalid executive-VMCS pointer",
+	[17] = "VM entry with an executive VMCS that is not launched",
+	[18] = "VM entry with an executive-VMCS pointer that is not the VMXON pointer",
+	[19] = "VMCALL with a VMCS that is not clear",
+	[20] = "VMCALL with invalid exit-control fields",
+	[22] = "VMCALL with a wrong MSEG revision identifier",
+	[23] = "VMXOFF under dual-monitor treatment of SMIs",
+	[24] = "VMCALL with invalid SMM-monitor features",
+	[25] = "VM entry with invalid execution controls in the executive VMCS",
+	[26] = "VM entry with events blocked by MOV SS",
+	[28] = "invalid operand of INVEPT or INVVPID",
 };
 
 const char *vm_instruction_error(uint32_t number)
@@ -65,8 +65,8 @@ static bool is_physical(const struct check *c, uint64_t addr)
 /* --- controls (27.2.1) ----------------------------------------------------------------------- */
 
 static const char *const word_name[CONTROL_WORDS] = {
-    "pin-based controls", "primary controls", "secondary controls",
-    "exit controls",	  "entry controls",
+	"pin-based controls", "primary controls", "secondary controls",
+	"exit controls",      "entry controls",
 };
 
 static int check_word(struct check *c, uint32_t word)
@@ -93,16 +93,16 @@ static const struct {
 	uint32_t bit;
 	uint32_t needed;
 } needs[] = {
-    {CONTROL_PIN, CONTROL_PIN, PIN_VIRTUAL_NMIS, PIN_NMI},
-    {CONTROL_PRIMARY, CONTROL_PIN, PRIMARY_NMI_WINDOW, PIN_VIRTUAL_NMIS},
-    {CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_X2APIC, PRIMARY_TPR_SHADOW},
-    {CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_APIC_REGISTERS, PRIMARY_TPR_SHADOW},
-    {CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_VIRTUAL_INTERRUPTS, PRIMARY_TPR_SHADOW},
-    {CONTROL_SECONDARY, CONTROL_PIN, SECONDARY_VIRTUAL_INTERRUPTS, PIN_EXTERNAL_INTERRUPT},
-    {CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_UNRESTRICTED, SECONDARY_EPT},
-    {CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_PML, SECONDARY_EPT},
-    {CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_MODE_BASED_EXEC, SECONDARY_EPT},
-    {CONTROL_EXIT, CONTROL_PIN, EXIT_SAVE_TIMER, PIN_PREEMPTION_TIMER},
+	{CONTROL_PIN, CONTROL_PIN, PIN_VIRTUAL_NMIS, PIN_NMI},
+	{CONTROL_PRIMARY, CONTROL_PIN, PRIMARY_NMI_WINDOW, PIN_VIRTUAL_NMIS},
+	{CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_X2APIC, PRIMARY_TPR_SHADOW},
+	{CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_APIC_REGISTERS, PRIMARY_TPR_SHADOW},
+	{CONTROL_SECONDARY, CONTROL_PRIMARY, SECONDARY_VIRTUAL_INTERRUPTS, PRIMARY_TPR_SHADOW},
+	{CONTROL_SECONDARY, CONTROL_PIN, SECONDARY_VIRTUAL_INTERRUPTS, PIN_EXTERNAL_INTERRUPT},
+	{CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_UNRESTRICTED, SECONDARY_EPT},
+	{CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_PML, SECONDARY_EPT},
+	{CONTROL_SECONDARY, CONTROL_SECONDARY, SECONDARY_MODE_BASED_EXEC, SECONDARY_EPT},
+	{CONTROL_EXIT, CONTROL_PIN, EXIT_SAVE_TIMER, PIN_PREEMPTION_TIMER},
 };
 
 static int check_needs(struct check *c)
@@ -114,9 +114,9 @@ static int check_needs(struct check *c)
 		if ((c->control[needs[i].word] & needs[i].bit) &&
 		    !(c->control[needs[i].needed_word] & needs[i].needed))
 			return violated(
-			    c, "%s: %s is 1 without %s", word_name[needs[i].word],
-			    control_bit_name((enum control_word)needs[i].word, bit),
-			    control_bit_name((enum control_word)needs[i].needed_word, other));
+				c, "%s: %s is 1 without %s", word_name[needs[i].word],
+				control_bit_name((enum control_word)needs[i].word, bit),
+				control_bit_name((enum control_word)needs[i].needed_word, other));
 	}
 	return 0;
 }
@@ -129,13 +129,13 @@ static const struct {
 	uint32_t align;
 	const char *name;
 } addresses[] = {
-    {CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_A, 4096, "I/O bitmap A"},
-    {CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_B, 4096, "I/O bitmap B"},
-    {CONTROL_PRIMARY, PRIMARY_MSR_BITMAPS, VMCS_MSR_BITMAP, 4096, "MSR bitmap"},
-    {CONTROL_PRIMARY, PRIMARY_TPR_SHADOW, VMCS_VIRTUAL_APIC, 4096, "virtual-APIC page"},
-    {CONTROL_SECONDARY, SECONDARY_APIC_ACCESS, VMCS_APIC_ACCESS, 4096, "APIC-access page"},
-    {CONTROL_SECONDARY, SECONDARY_PML, VMCS_PML_ADDRESS, 4096, "PML page"},
-    {CONTROL_SECONDARY, SECONDARY_EPT_VE, VMCS_VE_INFORMATION, 4096, "#VE information page"},
+	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_A, 4096, "I/O bitmap A"},
+	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_B, 4096, "I/O bitmap B"},
+	{CONTROL_PRIMARY, PRIMARY_MSR_BITMAPS, VMCS_MSR_BITMAP, 4096, "MSR bitmap"},
+	{CONTROL_PRIMARY, PRIMARY_TPR_SHADOW, VMCS_VIRTUAL_APIC, 4096, "virtual-APIC page"},
+	{CONTROL_SECONDARY, SECONDARY_APIC_ACCESS, VMCS_APIC_ACCESS, 4096, "APIC-access page"},
+	{CONTROL_SECONDARY, SECONDARY_PML, VMCS_PML_ADDRESS, 4096, "PML page"},
+	{CONTROL_SECONDARY, SECONDARY_EPT_VE, VMCS_VE_INFORMATION, 4096, "#VE information page"},
 };
 
 static int check_addresses(struct check *c)
@@ -196,7 +196,7 @@ static int check_event(struct check *c)
 				   1u << VECTOR_SS | 1u << VECTOR_GP | 1u << VECTOR_PF |
 				   1u << VECTOR_AC | 1u << VECTOR_CP;
 	bool software =
-	    type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW || type == INTR_TYPE_SW_EXC;
+		type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW || type == INTR_TYPE_SW_EXC;
 	bool code = info & INTR_ERROR_CODE;
 	bool pushes = type == INTR_TYPE_HARDWARE && vector < 32 && (with_code >> vector & 1) &&
 		      (field(c, VMCS_GUEST_CR0) & CR0_PE);
@@ -265,8 +265,8 @@ int entry_check_cr(struct check *c, const char *who, uint64_t cr0, uint64_t cr4,
 {
 	const struct vmx_caps *caps = c->in->caps;
 	/* CD and NW are not held against the fixed bits (27.3.1.1); bits 63:32 have to be 0. */
-	uint64_t wrong =
-	    ((caps->cr0_fixed0 & ~cr0) | (cr0 & ~caps->cr0_fixed1)) & ~(exempt | CR0_CD | CR0_NW);
+	uint64_t wrong = ((caps->cr0_fixed0 & ~cr0) | (cr0 & ~caps->cr0_fixed1)) &
+			 ~(exempt | CR0_CD | CR0_NW);
 
 	if (wrong)
 		return violated(c, "%s CR0 0x%llx: bit %u must be %u", who, HEX(cr0),
@@ -298,15 +298,15 @@ static const struct {
 	enum vmcs_field field;
 	const char *name;
 } host_canonical[] =
-    {
-	{VMCS_HOST_SYSENTER_ESP, "SYSENTER_ESP"}, {VMCS_HOST_SYSENTER_EIP, "SYSENTER_EIP"},
-	{VMCS_HOST_FS_BASE, "FS base"},		  {VMCS_HOST_GS_BASE, "GS base"},
-	{VMCS_HOST_TR_BASE, "TR base"},		  {VMCS_HOST_GDTR_BASE, "GDTR base"},
-	{VMCS_HOST_IDTR_BASE, "IDTR base"},	  {VMCS_HOST_RIP, "RIP"},
+	{
+		{VMCS_HOST_SYSENTER_ESP, "SYSENTER_ESP"}, {VMCS_HOST_SYSENTER_EIP, "SYSENTER_EIP"},
+		{VMCS_HOST_FS_BASE, "FS base"},		  {VMCS_HOST_GS_BASE, "GS base"},
+		{VMCS_HOST_TR_BASE, "TR base"},		  {VMCS_HOST_GDTR_BASE, "GDTR base"},
+		{VMCS_HOST_IDTR_BASE, "IDTR base"},	  {VMCS_HOST_RIP, "RIP"},
 },
   host_selector[] = {
-      {VMCS_HOST_ES, "ES"}, {VMCS_HOST_CS, "CS"}, {VMCS_HOST_SS, "SS"}, {VMCS_HOST_DS, "DS"},
-      {VMCS_HOST_FS, "FS"}, {VMCS_HOST_GS, "GS"}, {VMCS_HOST_TR, "TR"},
+	  {VMCS_HOST_ES, "ES"}, {VMCS_HOST_CS, "CS"}, {VMCS_HOST_SS, "SS"}, {VMCS_HOST_DS, "DS"},
+	  {VMCS_HOST_FS, "FS"}, {VMCS_HOST_GS, "GS"}, {VMCS_HOST_TR, "TR"},
 };
 
 static int check_host(struct check *c)
