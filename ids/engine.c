@@ -7,6 +7,7 @@
 #include "ids/rules/matcher.h"
 
 #define FLOW_ENTRIES_DEFAULT 4096
+#define ALERTS_DEFAULT	     100 /* more than a serial port at 115,200 baud carries */
 #define FLOW_ENTRIES_MAX     (1u << 20)
 #define SECOND		     1000000000ull
 
@@ -81,6 +82,8 @@ int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 	if (!ids)
 		return -ENOMEM;
 	ids->config = *config;
+	if (config->alerts_per_rule == 0)
+		ids->config.alerts_per_rule = ALERTS_DEFAULT;
 	ids->eve = eve;
 	err = take_rules(ids, ops, blob, len);
 	if (!err)
@@ -115,7 +118,7 @@ static bool within_limit(struct ids *ids, struct limit *l, uint32_t *count, uint
 		l->alerts = 0;
 		l->drops = 0;
 	}
-	if (ids->config.alerts_per_rule && *count >= ids->config.alerts_per_rule) {
+	if (*count >= ids->config.alerts_per_rule) {
 		ids->stats.alerts_suppressed++;
 		return false;
 	}

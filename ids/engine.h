@@ -41,19 +41,20 @@ enum ids_link {
 
 /* Values of 0 mean the default named beside the field. */
 struct ids_config {
-	enum ids_link link;   /* framing; 0 is IDS_LINK_NULL, so set it always */
-	bool ips;	      /* drop rules drop; otherwise they only alert ("allowed") */
-	bool skip_checksums;  /* take every checksum as good */
-	const char *in_iface; /* shown in events; NULL: not shown. Must outlive the engine */
-	uint32_t
-	    alerts_per_rule;   /* alerts (and drop events) of one rule in one second; 0: no limit */
-	uint32_t flow_entries; /* flow table size, rounded up to a power of two; 0: 4096 */
-	uint16_t community_seed; /* Community ID seed, 0 as in Suricata */
-	uint64_t seed;		 /* random; keys the flow table's hash and the flow ids */
-	bool midstream;		 /* a TCP flow met without its SYN may count as established */
+	enum ids_link link;	  /* framing; 0 is IDS_LINK_NULL, so set it always */
+	bool ips;		  /* drop rules drop; otherwise they only alert ("allowed") */
+	bool skip_checksums;	  /* take every checksum as good */
+	const char *in_iface;	  /* shown in events; NULL: not shown. Must outlive the engine */
+	uint32_t alerts_per_rule; /* alerts, and drop events, of one rule in one second; 0: 100 */
+	uint32_t flow_entries;	  /* flow table size, rounded up to a power of two; 0: 4096 */
+	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
+	uint64_t seed;		  /* random; keys the flow table's hash and the flow ids */
+	bool midstream;		  /* a TCP flow met without its SYN may count as established */
 	const uint64_t
 	    *pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };
+
+#define IDS_NO_LIMIT UINT32_MAX /* for alerts_per_rule */
 
 /* Counters since ids_create(). Suricata's names where it has the same. */
 struct ids_stats {

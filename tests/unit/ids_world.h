@@ -31,7 +31,7 @@ void *world_compile(const char *rules, size_t *len);
 /* Compile expecting `rules` (one) to be refused with a reason that contains `why`. */
 void world_refused(const char *rule, const char *why);
 
-/* An engine over these rules; Ethernet, inline mode, no alert limit, checksums verified. */
+/* An engine over these rules; Ethernet, inline mode, checksums verified. */
 struct world *world_open(const char *rules);
 struct world *world_open_config(const char *rules, struct ids_config config);
 /* Over a finished blob, which stays the caller's; `err` is what ids_create must return. NULL if

@@ -300,6 +300,18 @@ static void test_flood(void **state)
 	world_close(w);
 }
 
+static void test_default_limit(void **state)
+{
+	struct world *w = world_open("alert udp any any -> any any (content:\"x\"; sid:1;)");
+
+	(void)state;
+	for (unsigned i = 0; i < 150; i++)
+		world_say(w, "x", 1);
+	assert_int_equal(world_alerts(w, 1), 100);
+	assert_int_equal(ids_stats(w->ids)->alerts_suppressed, 50);
+	world_close(w);
+}
+
 static void test_no_rules(void **state)
 {
 	struct world *w = world_open(NULL);
@@ -355,21 +367,14 @@ static void test_slammer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_drop),
-	    cmocka_unit_test(test_not_inline),
-	    cmocka_unit_test(test_action_order),
-	    cmocka_unit_test(test_alert_fields),
-	    cmocka_unit_test(test_flow_keyword),
-	    cmocka_unit_test(test_ip_only),
-	    cmocka_unit_test(test_flow_drop),
-	    cmocka_unit_test(test_flow_pass),
-	    cmocka_unit_test(test_stream_drop),
-	    cmocka_unit_test(test_flow_end),
-	    cmocka_unit_test(test_flow_flood),
-	    cmocka_unit_test(test_checksum),
-	    cmocka_unit_test(test_flood),
-	    cmocka_unit_test(test_no_rules),
-	    cmocka_unit_test(test_hostile_message),
+	    cmocka_unit_test(test_drop),	  cmocka_unit_test(test_not_inline),
+	    cmocka_unit_test(test_action_order),  cmocka_unit_test(test_alert_fields),
+	    cmocka_unit_test(test_flow_keyword),  cmocka_unit_test(test_ip_only),
+	    cmocka_unit_test(test_flow_drop),	  cmocka_unit_test(test_flow_pass),
+	    cmocka_unit_test(test_stream_drop),	  cmocka_unit_test(test_flow_end),
+	    cmocka_unit_test(test_flow_flood),	  cmocka_unit_test(test_checksum),
+	    cmocka_unit_test(test_flood),	  cmocka_unit_test(test_no_rules),
+	    cmocka_unit_test(test_default_limit), cmocka_unit_test(test_hostile_message),
 	    cmocka_unit_test(test_slammer),
 	};
 

@@ -161,6 +161,7 @@ static int replay(struct replay *r)
 	struct ids_ops ops = {.alloc = allocate};
 	struct ids_config config = {.ips = r->ips,
 				    .skip_checksums = r->skip_checksums,
+				    .alerts_per_rule = IDS_NO_LIMIT,
 				    .flow_entries = 1u << 18,
 				    .midstream = r->midstream,
 				    .pcap_cnt = &r->pcap_cnt};
