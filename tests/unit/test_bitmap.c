@@ -125,8 +125,10 @@ static void io(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(layout, clear),	     cmocka_unit_test_setup(set_and_clear, clear),
-		cmocka_unit_test_setup(out_of_range, clear), cmocka_unit_test_setup(ranges, clear),
+		cmocka_unit_test_setup(layout, clear),
+		cmocka_unit_test_setup(set_and_clear, clear),
+		cmocka_unit_test_setup(out_of_range, clear),
+		cmocka_unit_test_setup(ranges, clear),
 		cmocka_unit_test_setup(io, clear),
 	};
 

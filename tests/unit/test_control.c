@@ -19,8 +19,8 @@ struct machine {
 	uint32_t features;
 };
 
-/* Values of Bochs' models and of KVM's nested VMX as the lab shows them; desktop and server values as
- * published in public dumps of the MSRs. TRUE registers where VMX_BASIC has bit 55. */
+/* Values of Bochs' models and of KVM's nested VMX as the lab shows them; desktop and server values
+ * as published in public dumps of the MSRs. TRUE registers where VMX_BASIC has bit 55. */
 static const struct machine machines[] = {
 	{"bochs haswell_4770", 0x00d810000000002b, 0x200401e0, 0x0000007f00000016,
 	 0xfff9fffe04006172, 0x00047fff00000000, 0x407fffff00036dfb, 0x0000ffff000011fb,
@@ -64,7 +64,8 @@ static uint64_t rdmsr(void *ctx, uint32_t msr)
 	case MSR_VMX_TRUE_PINBASED:
 		return m->pin;
 	case MSR_VMX_PROCBASED:
-		return m->primary | 0x1e172; /* the old register has CR3 exiting in its default-1 bits */
+		return m->primary |
+		       0x1e172; /* the old register has CR3 exiting in its default-1 bits */
 	case MSR_VMX_TRUE_PROCBASED:
 		return m->primary;
 	case MSR_VMX_PROCBASED2:
@@ -150,20 +151,22 @@ static void guest_profile(void **state)
 			 0);
 	assert_int_equal(set.word[CONTROL_PIN],
 			 0x16 | PIN_NMI | PIN_VIRTUAL_NMIS | PIN_PREEMPTION_TIMER);
-	assert_int_equal(set.word[CONTROL_PRIMARY],
-			 0x04006172u | PRIMARY_IO_BITMAPS | PRIMARY_MSR_BITMAPS | PRIMARY_SECONDARY);
-	assert_int_equal(set.word[CONTROL_SECONDARY],
-			 SECONDARY_EPT | SECONDARY_VPID | SECONDARY_UNRESTRICTED |
-				 SECONDARY_RDTSCP | SECONDARY_INVPCID);
+	assert_int_equal(set.word[CONTROL_PRIMARY], 0x04006172u | PRIMARY_IO_BITMAPS |
+							    PRIMARY_MSR_BITMAPS |
+							    PRIMARY_SECONDARY);
+	assert_int_equal(set.word[CONTROL_SECONDARY], SECONDARY_EPT | SECONDARY_VPID |
+							      SECONDARY_UNRESTRICTED |
+							      SECONDARY_RDTSCP | SECONDARY_INVPCID);
 	assert_int_equal(set.word[CONTROL_EXIT],
 			 0x36dfbu | EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 				 EXIT_SAVE_EFER | EXIT_LOAD_EFER | EXIT_SAVE_TIMER);
 	assert_int_equal(set.word[CONTROL_ENTRY], 0x11fbu | ENTRY_LOAD_DEBUG | ENTRY_GUEST_64 |
 							  ENTRY_LOAD_PAT | ENTRY_LOAD_EFER);
-	/* CR3-load exiting begins off and may be turned on, as may the windows and the trap flag. */
-	assert_int_equal(set.toggle[CONTROL_PRIMARY],
-			 PRIMARY_CR3_LOAD | PRIMARY_INTERRUPT_WINDOW | PRIMARY_NMI_WINDOW |
-				 PRIMARY_MONITOR_TRAP);
+	/* CR3-load exiting begins off and may be turned on, as may the windows and the trap flag.
+	 */
+	assert_int_equal(set.toggle[CONTROL_PRIMARY], PRIMARY_CR3_LOAD | PRIMARY_INTERRUPT_WINDOW |
+							      PRIMARY_NMI_WINDOW |
+							      PRIMARY_MONITOR_TRAP);
 	assert_int_equal(set.toggle[CONTROL_PIN], PIN_PREEMPTION_TIMER);
 	assert_int_equal(set.toggle[CONTROL_EXIT], EXIT_SAVE_TIMER);
 	assert_int_equal(set.toggle[CONTROL_ENTRY], ENTRY_GUEST_64);
@@ -182,8 +185,8 @@ static void sentry_profile(void **state)
 
 	(void)state;
 	caps_of(&machines[3], &caps);
-	assert_int_equal(
-		control_negotiate(PROFILE_SENTRY, &caps, machines[3].features, &set, &err), 0);
+	assert_int_equal(control_negotiate(PROFILE_SENTRY, &caps, machines[3].features, &set, &err),
+			 0);
 	assert_true(set.word[CONTROL_PIN] & PIN_EXTERNAL_INTERRUPT);
 	assert_true(set.word[CONTROL_PIN] & PIN_PREEMPTION_TIMER);
 	assert_false(set.word[CONTROL_EXIT] & EXIT_ACK_INTERRUPT);
@@ -306,15 +309,15 @@ static void names(void **state)
 	assert_string_equal(control_bit_name(CONTROL_PRIMARY, 15), "cr3-load");
 	assert_null(control_bit_name(CONTROL_PRIMARY, 0));
 	/* The constants other code uses and the table speak of the same bits. */
-	assert_string_equal(control_bit_name(CONTROL_SECONDARY,
-					     (uint32_t)__builtin_ctz(SECONDARY_USER_WAIT)),
-			    "user-wait");
+	assert_string_equal(
+		control_bit_name(CONTROL_SECONDARY, (uint32_t)__builtin_ctz(SECONDARY_USER_WAIT)),
+		"user-wait");
 	assert_string_equal(
 		control_bit_name(CONTROL_EXIT, (uint32_t)__builtin_ctz(EXIT_ACK_INTERRUPT)),
 		"acknowledge-interrupt");
-	assert_string_equal(control_bit_name(CONTROL_ENTRY,
-					     (uint32_t)__builtin_ctz(ENTRY_LOAD_EFER)),
-			    "entry-load-efer");
+	assert_string_equal(
+		control_bit_name(CONTROL_ENTRY, (uint32_t)__builtin_ctz(ENTRY_LOAD_EFER)),
+		"entry-load-efer");
 }
 
 static void exit_names(void **state)
@@ -332,9 +335,12 @@ static void exit_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(within_capabilities), cmocka_unit_test(guest_profile),
-		cmocka_unit_test(sentry_profile),      cmocka_unit_test(features_follow_controls),
-		cmocka_unit_test(refusals),	       cmocka_unit_test(names),
+		cmocka_unit_test(within_capabilities),
+		cmocka_unit_test(guest_profile),
+		cmocka_unit_test(sentry_profile),
+		cmocka_unit_test(features_follow_controls),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(names),
 		cmocka_unit_test(exit_names),
 	};
 

@@ -217,18 +217,18 @@ static void invept_for_each_right_removed(void **state)
 		enum memory_type type;
 		uint32_t flush;
 	} rows[] = {
-	    {"map what was absent", 0x5000, EPT_R, MEM_WB, 0},
-	    {"the same again", 0x5000, EPT_R, MEM_WB, 0},
-	    {"add W", 0x5000, EPT_R | EPT_W, MEM_WB, 0},
-	    {"add X", 0x5000, EPT_RWX, MEM_WB, 0},
-	    {"remove X", 0x5000, EPT_R | EPT_W, MEM_WB, 1},
-	    {"remove W", 0x5000, EPT_R, MEM_WB, 1},
-	    {"add X", 0x5000, EPT_R | EPT_X, MEM_WB, 0},
-	    {"remove R: execute-only", 0x5000, EPT_X, MEM_WB, 1},
-	    {"X to R: one removed, one added", 0x5000, EPT_R, MEM_WB, 1},
-	    {"other frame", 0x6000, EPT_R, MEM_WB, 1},
-	    {"other frame and more rights", 0x5000, EPT_RWX, MEM_WB, 1},
-	    {"other memory type", 0x5000, EPT_RWX, MEM_UC, 1},
+		{"map what was absent", 0x5000, EPT_R, MEM_WB, 0},
+		{"the same again", 0x5000, EPT_R, MEM_WB, 0},
+		{"add W", 0x5000, EPT_R | EPT_W, MEM_WB, 0},
+		{"add X", 0x5000, EPT_RWX, MEM_WB, 0},
+		{"remove X", 0x5000, EPT_R | EPT_W, MEM_WB, 1},
+		{"remove W", 0x5000, EPT_R, MEM_WB, 1},
+		{"add X", 0x5000, EPT_R | EPT_X, MEM_WB, 0},
+		{"remove R: execute-only", 0x5000, EPT_X, MEM_WB, 1},
+		{"X to R: one removed, one added", 0x5000, EPT_R, MEM_WB, 1},
+		{"other frame", 0x6000, EPT_R, MEM_WB, 1},
+		{"other frame and more rights", 0x5000, EPT_RWX, MEM_WB, 1},
+		{"other memory type", 0x5000, EPT_RWX, MEM_UC, 1},
 	};
 	struct ept ept;
 
@@ -238,7 +238,8 @@ static void invept_for_each_right_removed(void **state)
 		uint64_t before = ept.generation;
 
 		assert_int_equal(
-		    ept_map(&ept, 0x7000, 0x1000, rows[i].hpa, rows[i].rights, rows[i].type), 0);
+			ept_map(&ept, 0x7000, 0x1000, rows[i].hpa, rows[i].rights, rows[i].type),
+			0);
 		if (invalidated(&ept) != rows[i].flush)
 			fail_msg("%s: wrong number of invalidations", rows[i].what);
 		assert_int_equal(ept.generation - before, rows[i].flush);
@@ -457,31 +458,31 @@ static void misconfigurations(void **state)
 		uint64_t cap;
 		const char *wrong;
 	} rows[] = {
-	    {0, 1, CAP_ALL, NULL},
-	    {0x1000 | EPT_LARGE, 2, CAP_ALL, NULL}, /* absent: nothing counts */
-	    {0x1037, 1, CAP_ALL, NULL},
-	    {0x1032, 1, CAP_ALL, "writable and not readable"},
-	    {0x1036, 1, CAP_ALL, "writable and not readable"},
-	    {0x1034, 1, CAP_ALL, NULL},
-	    {0x1034, 1, 0, "execute-only, which the CPU lacks"},
-	    {0x1017, 1, CAP_ALL, "reserved memory type"},
-	    {0x103f, 1, CAP_ALL, "reserved memory type"},
-	    {0x10000001037, 1, CAP_ALL, "address beyond MAXPHYADDR"},
-	    {0x200007, 4, CAP_ALL, NULL},
-	    {0x200087, 4, CAP_ALL, "reserved bits set in an entry for a table"},
-	    {0x200037, 3, CAP_ALL, "reserved bits set in an entry for a table"},
-	    {0x201047, 2, CAP_ALL, "reserved bits set in an entry for a table"},
-	    {0x2010b7, 2, CAP_ALL, "large page not aligned"},
-	    {0x2000b7, 3, CAP_ALL, "large page not aligned"},
-	    {0x400000b7, 3, CAP_ALL, NULL},
-	    {0x400000b7, 3, CAP_NO_1G, "1 GiB page, which the CPU lacks"},
-	    {0x2000b7, 2, 0, "2 MiB page, which the CPU lacks"},
+		{0, 1, CAP_ALL, NULL},
+		{0x1000 | EPT_LARGE, 2, CAP_ALL, NULL}, /* absent: nothing counts */
+		{0x1037, 1, CAP_ALL, NULL},
+		{0x1032, 1, CAP_ALL, "writable and not readable"},
+		{0x1036, 1, CAP_ALL, "writable and not readable"},
+		{0x1034, 1, CAP_ALL, NULL},
+		{0x1034, 1, 0, "execute-only, which the CPU lacks"},
+		{0x1017, 1, CAP_ALL, "reserved memory type"},
+		{0x103f, 1, CAP_ALL, "reserved memory type"},
+		{0x10000001037, 1, CAP_ALL, "address beyond MAXPHYADDR"},
+		{0x200007, 4, CAP_ALL, NULL},
+		{0x200087, 4, CAP_ALL, "reserved bits set in an entry for a table"},
+		{0x200037, 3, CAP_ALL, "reserved bits set in an entry for a table"},
+		{0x201047, 2, CAP_ALL, "reserved bits set in an entry for a table"},
+		{0x2010b7, 2, CAP_ALL, "large page not aligned"},
+		{0x2000b7, 3, CAP_ALL, "large page not aligned"},
+		{0x400000b7, 3, CAP_ALL, NULL},
+		{0x400000b7, 3, CAP_NO_1G, "1 GiB page, which the CPU lacks"},
+		{0x2000b7, 2, 0, "2 MiB page, which the CPU lacks"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *wrong =
-		    ept_misconfigured(rows[i].entry, rows[i].level, rows[i].cap, 40);
+			ept_misconfigured(rows[i].entry, rows[i].level, rows[i].cap, 40);
 
 		if (!rows[i].wrong)
 			assert_null(wrong);
@@ -618,20 +619,20 @@ static void random_edits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(identity),
-	    TEST(identity_without_1g),
-	    TEST(split_keeps_neighbours),
-	    TEST(invept_for_each_right_removed),
-	    TEST(rights_come_back),
-	    TEST(hidden_block),
-	    TEST(on_demand),
-	    TEST(out_of_pages),
-	    TEST(arguments),
-	    TEST(sentry_tree),
-	    TEST(unaligned_frames),
-	    TEST(misconfigurations),
-	    TEST(description),
-	    TEST(random_edits),
+		TEST(identity),
+		TEST(identity_without_1g),
+		TEST(split_keeps_neighbours),
+		TEST(invept_for_each_right_removed),
+		TEST(rights_come_back),
+		TEST(hidden_block),
+		TEST(on_demand),
+		TEST(out_of_pages),
+		TEST(arguments),
+		TEST(sentry_tree),
+		TEST(unaligned_frames),
+		TEST(misconfigurations),
+		TEST(description),
+		TEST(random_edits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

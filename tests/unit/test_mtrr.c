@@ -80,22 +80,22 @@ static void check_map(const struct mtrr_state *m, const struct expected *map, si
 
 /* SDM volume 3, 12.11.3.1: 100 MiB with holes, 36 address bits. */
 static const struct registers worked_example = {
-    .phys_bits = 36,
-    .cap = 0x508,
-    .def_type = 0x800, /* uncached, fixed ranges off */
-    .var = {{0x000000006, 0xffc000800},
-	    {0x004000006, 0xffe000800},
-	    {0x006000006, 0xfffc00800},
-	    {0x004000000, 0xfffc00800},
-	    {0x000f00000, 0xffff00800},
-	    {0x0a0000001, 0xfff800800}},
+	.phys_bits = 36,
+	.cap = 0x508,
+	.def_type = 0x800, /* uncached, fixed ranges off */
+	.var = {{0x000000006, 0xffc000800},
+		{0x004000006, 0xffe000800},
+		{0x006000006, 0xfffc00800},
+		{0x004000000, 0xfffc00800},
+		{0x000f00000, 0xffff00800},
+		{0x0a0000001, 0xfff800800}},
 };
 
 static void sdm_example(void **state)
 {
 	static const struct expected map[] = {
-	    {15 * MIB, MEM_WB},	 {16 * MIB, MEM_UC},   {64 * MIB, MEM_WB},   {68 * MIB, MEM_UC},
-	    {100 * MIB, MEM_WB}, {0xa0000000, MEM_UC}, {0xa0800000, MEM_WC}, {64 * GIB, MEM_UC},
+		{15 * MIB, MEM_WB},  {16 * MIB, MEM_UC},   {64 * MIB, MEM_WB},	 {68 * MIB, MEM_UC},
+		{100 * MIB, MEM_WB}, {0xa0000000, MEM_UC}, {0xa0800000, MEM_WC}, {64 * GIB, MEM_UC},
 	};
 	struct mtrr_state m = capture(&worked_example);
 
@@ -107,19 +107,19 @@ static void sdm_example(void **state)
 /* OVMF on QEMU q35 and on Bochs' i440FX: write-back by default, fixed ranges for the first MiB, one
  * variable range for the hole below 4 GiB. */
 static const struct registers ovmf = {
-    .phys_bits = 40,
-    .cap = 0x508,
-    .def_type = 0xc06,
-    .fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED,
-	      WP_FIXED, WP_FIXED},
-    .var = {{0x80000000, 0xff80000800}},
+	.phys_bits = 40,
+	.cap = 0x508,
+	.def_type = 0xc06,
+	.fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED,
+		  WP_FIXED, WP_FIXED},
+	.var = {{0x80000000, 0xff80000800}},
 };
 
 static void firmware_of_qemu(void **state)
 {
 	static const struct expected map[] = {
-	    {0xa0000, MEM_WB}, {0xc0000, MEM_UC}, {MIB, MEM_WP},
-	    {2 * GIB, MEM_WB}, {4 * GIB, MEM_UC}, {1024 * GIB, MEM_WB},
+		{0xa0000, MEM_WB}, {0xc0000, MEM_UC}, {MIB, MEM_WP},
+		{2 * GIB, MEM_WB}, {4 * GIB, MEM_UC}, {1024 * GIB, MEM_WB},
 	};
 	struct mtrr_state m = capture(&ovmf);
 
@@ -132,21 +132,22 @@ static void firmware_of_qemu(void **state)
 static void desktop(void **state)
 {
 	static const struct registers r = {
-	    .phys_bits = 36,
-	    .cap = 0x50a,
-	    .def_type = 0xc00,
-	    .fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, 0, 0, 0, 0, WP_FIXED, WP_FIXED},
-	    .var = {{0x000000006, 0xe00000800},
-		    {0x200000006, 0xfe0000800},
-		    {0x0e0000000, 0xfe0000800},
-		    {0x0d0000001, 0xff0000800}},
+		.phys_bits = 36,
+		.cap = 0x50a,
+		.def_type = 0xc00,
+		.fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, 0, 0, 0, 0, WP_FIXED,
+			  WP_FIXED},
+		.var = {{0x000000006, 0xe00000800},
+			{0x200000006, 0xfe0000800},
+			{0x0e0000000, 0xfe0000800},
+			{0x0d0000001, 0xff0000800}},
 	};
 	/* The frame buffer lies in the write-back range: WC with WB is a mixture the SDM leaves
 	 * undefined, taken as uncached. */
 	static const struct expected map[] = {
-	    {0xa0000, MEM_WB}, {0xc0000, MEM_UC},     {0xd0000, MEM_WP},
-	    {0xf0000, MEM_UC}, {MIB, MEM_WP},	      {0xd0000000, MEM_WB},
-	    {4 * GIB, MEM_UC}, {0x220000000, MEM_WB}, {64 * GIB, MEM_UC},
+		{0xa0000, MEM_WB}, {0xc0000, MEM_UC},	  {0xd0000, MEM_WP},
+		{0xf0000, MEM_UC}, {MIB, MEM_WP},	  {0xd0000000, MEM_WB},
+		{4 * GIB, MEM_UC}, {0x220000000, MEM_WB}, {64 * GIB, MEM_UC},
 	};
 	struct mtrr_state m = capture(&r);
 
@@ -159,21 +160,21 @@ static void desktop(void **state)
 static void server(void **state)
 {
 	static const struct registers r = {
-	    .phys_bits = 46,
-	    .cap = 0xd0a,
-	    .def_type = 0xc06,
-	    .fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED,
-		      WP_FIXED, WP_FIXED, WP_FIXED},
-	    .var = {{0x80000000, 0x3fff80000800},
-		    {0x380000000000, 0x3f8000000800},
-		    {0x50000000, 0x3ffff0000000}}, /* not valid */
-	    .smrr = {0x7b000006, 0xff800800},	   /* 32 bits wide, and only below 4 GiB */
+		.phys_bits = 46,
+		.cap = 0xd0a,
+		.def_type = 0xc06,
+		.fixed = {WB_FIXED, WB_FIXED, 0, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED, WP_FIXED,
+			  WP_FIXED, WP_FIXED, WP_FIXED},
+		.var = {{0x80000000, 0x3fff80000800},
+			{0x380000000000, 0x3f8000000800},
+			{0x50000000, 0x3ffff0000000}}, /* not valid */
+		.smrr = {0x7b000006, 0xff800800},      /* 32 bits wide, and only below 4 GiB */
 	};
 	static const struct expected map[] = {
-	    {0xa0000, MEM_WB},	      {0xc0000, MEM_UC},	{MIB, MEM_WP},
-	    {0x7b000000, MEM_WB},     {0x7b800000, MEM_UC},	{2 * GIB, MEM_WB},
-	    {4 * GIB, MEM_UC},	      {0x380000000000, MEM_WB}, {0x388000000000, MEM_UC},
-	    {0x400000000000, MEM_WB},
+		{0xa0000, MEM_WB},	  {0xc0000, MEM_UC},	    {MIB, MEM_WP},
+		{0x7b000000, MEM_WB},	  {0x7b800000, MEM_UC},	    {2 * GIB, MEM_WB},
+		{4 * GIB, MEM_UC},	  {0x380000000000, MEM_WB}, {0x388000000000, MEM_UC},
+		{0x400000000000, MEM_WB},
 	};
 	struct mtrr_state m = capture(&r);
 
@@ -186,9 +187,9 @@ static void precedence(void **state)
 	static const struct {
 		uint8_t a, b, result;
 	} pairs[] = {
-	    {MEM_UC, MEM_WB, MEM_UC}, {MEM_WB, MEM_UC, MEM_UC}, {MEM_WT, MEM_WB, MEM_WT},
-	    {MEM_WB, MEM_WT, MEM_WT}, {MEM_WB, MEM_WB, MEM_WB}, {MEM_UC, MEM_WC, MEM_UC},
-	    {MEM_WC, MEM_WC, MEM_WC}, {MEM_WC, MEM_WB, MEM_UC}, {MEM_WP, MEM_WT, MEM_UC},
+		{MEM_UC, MEM_WB, MEM_UC}, {MEM_WB, MEM_UC, MEM_UC}, {MEM_WT, MEM_WB, MEM_WT},
+		{MEM_WB, MEM_WT, MEM_WT}, {MEM_WB, MEM_WB, MEM_WB}, {MEM_UC, MEM_WC, MEM_UC},
+		{MEM_WC, MEM_WC, MEM_WC}, {MEM_WC, MEM_WB, MEM_UC}, {MEM_WP, MEM_WT, MEM_UC},
 	};
 	struct mtrr_state m = {.cap = 0x502, .def_type = 0x806, .nvar = 2, .phys_bits = 36};
 
@@ -274,10 +275,10 @@ static void mask_with_hole(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(sdm_example), cmocka_unit_test(firmware_of_qemu),
-	    cmocka_unit_test(desktop),	   cmocka_unit_test(server),
-	    cmocka_unit_test(precedence),  cmocka_unit_test(switched_off),
-	    cmocka_unit_test(capacity),	   cmocka_unit_test(mask_with_hole),
+		cmocka_unit_test(sdm_example), cmocka_unit_test(firmware_of_qemu),
+		cmocka_unit_test(desktop),     cmocka_unit_test(server),
+		cmocka_unit_test(precedence),  cmocka_unit_test(switched_off),
+		cmocka_unit_test(capacity),    cmocka_unit_test(mask_with_hole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

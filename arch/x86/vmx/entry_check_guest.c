@@ -392,7 +392,8 @@ int entry_check_guest(struct check *c)
 	};
 	int ret;
 
-	g.v86 = g.rflags & RFLAGS_VM;
+	/* VM where it can't be is named by check_flow, not by what would follow from it. */
+	g.v86 = (g.rflags & RFLAGS_VM) && !g.long_mode && (g.cr0 & CR0_PE);
 	if (c->control[CONTROL_ENTRY] & ENTRY_LOAD_EFER)
 		g.efer = field(c, VMCS_GUEST_EFER);
 	ret = check_registers(c, &g);
