@@ -5,19 +5,21 @@
 
 #define CREDIT_EARNED 8
 
-/* Load: so many exits within the time, with large frames; or very many of any kind. */
-#define LOAD_EXITS   8
-#define LOAD_US      8000
-#define FAST_US      250
-#define LARGE_FRAME  600 /* bytes on average, both directions together */
+/* Load: so many exits within the time, with large frames; or very many of any kind. Looked at after
+ * WINDOW_US at the earliest, so that a burst does not pass for a rate. */
+#define WINDOW_US       1000
+#define LOAD_EXITS      8
+#define LOAD_US         8000
+#define FAST_EXITS      32 /* in a millisecond */
+#define LARGE_FRAME     600 /* bytes on average, both directions together */
 
 /* Polling: microseconds between polls, and the batch that is aimed at. */
 #define POLL_MIN_US   250
 #define POLL_US       1000 /* to begin with, and at most for small frames: this is their latency */
 #define POLL_LARGE_US 8000
 #define POLL_IDLE_US  16000
-#define BATCH_SMALL   8
-#define BATCH_LARGE   32
+#define BATCH_SMALL   24
+#define BATCH_LARGE   48
 
 #define QUIET_US      16000  /* without frames: back to the line */
 /* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
@@ -138,12 +140,14 @@ void intr_account(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t n
 		start_polling(intr, false, frames, bytes, now);
 		return;
 	}
-	if (++intr->window_exits < LOAD_EXITS)
+	intr->window_exits++;
+	if (dt < time_us(WINDOW_US) || (intr->window_exits < LOAD_EXITS && dt < time_us(LOAD_US)))
 		return;
 	if (now >= intr->hold && df &&
-	    ((dt <= time_us(LOAD_US) && db / df >= LARGE_FRAME) || dt <= time_us(FAST_US))) {
+	    ((intr->window_exits >= LOAD_EXITS && dt <= time_us(LOAD_US) && db / df >= LARGE_FRAME) ||
+	     intr->window_exits >= FAST_EXITS * dt / time_us(1000))) {
 		intr->base_frames = df;
-		intr->base_ticks = dt ? dt : 1;
+		intr->base_ticks = dt;
 		start_polling(intr, true, frames, bytes, now);
 	}
 	start_window(intr, frames, bytes, now);
