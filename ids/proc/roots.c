@@ -3,22 +3,26 @@
 
 #define BUCKETS	    1024 /* a power of two */
 #define KERNEL_HALF 256	 /* first entry of the upper half of the address space */
-#define WATCHED	    8	 /* upper-half entries remembered of each root */
+#define WATCHED	    4	 /* entries remembered of each half of a table */
 #define EMPTY_LIMIT 2	 /* looks in a row at an empty user half until it is gone */
 
 /* Present bit and frame of an entry; accessed, dirty and ignored bits change in use. */
 #define ENTRY_SAME 0x000ffffffffff001ull
 
+/* Entries of a table as they were when first seen. */
+struct sample {
+	uint8_t count; /* in use */
+	uint16_t index[WATCHED];
+	uint64_t entry[WATCHED];
+};
+
 struct root {
 	uint64_t frame;
 	uint64_t first_tsc;
 	uint32_t cpu;
-	uint16_t next;	 /* of its bucket, index + 1 */
-	uint8_t watched; /* entries of index[] and entry[] in use */
-	uint8_t empty;	 /* looks in a row that found the user half empty */
-	bool had_user;	 /* the user half has held something */
-	uint16_t index[WATCHED];
-	uint64_t entry[WATCHED];
+	uint16_t next; /* of its bucket, index + 1 */
+	uint8_t empty; /* looks in a row that found the user half empty */
+	struct sample kernel, user;
 };
 
 struct roots {
@@ -66,29 +70,28 @@ static uint16_t *find(struct roots *r, uint64_t frame)
 	return link;
 }
 
-static bool user_half_used(const volatile uint64_t *table)
+/* Take present entries of [from, to), from the top: there lie the kernel's text, modules and
+ * per-CPU areas, which all address spaces of a kernel have alike, and in the user's half the stack
+ * and the libraries. They stay for the life of the table. */
+static void take_sample(struct sample *sample, const volatile uint64_t *table, int from, int to)
 {
-	/* From the top: a stack or a library lies there in nearly every process. */
-	for (int i = KERNEL_HALF - 1; i >= 0; i--) {
-		if (table[i])
-			return true;
-	}
-	return false;
-}
-
-/* Remember the uppermost entries of the kernel's half: text, modules, per-CPU areas. They are the
- * same in every address space of a kernel and never change while the table lives. */
-static void remember(struct root *root, const volatile uint64_t *table)
-{
-	root->watched = 0;
-	for (int i = ROOTS_ENTRIES - 1; i >= KERNEL_HALF && root->watched < WATCHED; i--) {
+	sample->count = 0;
+	for (int i = to - 1; i >= from && sample->count < WATCHED; i--) {
 		uint64_t entry = table[i];
 		if (!(entry & 1))
 			continue;
-		root->index[root->watched] = (uint16_t)i;
-		root->entry[root->watched++] = entry & ENTRY_SAME;
+		sample->index[sample->count] = (uint16_t)i;
+		sample->entry[sample->count++] = entry & ENTRY_SAME;
 	}
-	root->had_user = user_half_used(table);
+}
+
+/* How many entries of the sample are still there. */
+static unsigned still_there(const struct sample *sample, const volatile uint64_t *table)
+{
+	unsigned same = 0;
+	for (unsigned i = 0; i < sample->count; i++)
+		same += (table[sample->index[i]] & ENTRY_SAME) == sample->entry[i];
+	return same;
 }
 
 bool roots_seen(struct roots *r, uint64_t root, uint64_t tsc, uint32_t cpu)
@@ -104,7 +107,8 @@ bool roots_seen(struct roots *r, uint64_t root, uint64_t tsc, uint32_t cpu)
 	}
 	struct root *new = &r->root[r->count];
 	*new = (struct root){.frame = frame, .first_tsc = tsc, .cpu = cpu};
-	remember(new, table);
+	take_sample(&new->kernel, table, KERNEL_HALF, ROOTS_ENTRIES);
+	take_sample(&new->user, table, 0, KERNEL_HALF);
 	*link = (uint16_t)++r->count;
 	return true;
 }
@@ -112,18 +116,22 @@ bool roots_seen(struct roots *r, uint64_t root, uint64_t tsc, uint32_t cpu)
 /* Does the page still look like the same table? */
 static bool alive(struct root *root, const volatile uint64_t *table)
 {
-	for (unsigned i = 0; i < root->watched; i++) {
-		if ((table[root->index[i]] & ENTRY_SAME) != root->entry[i])
-			return false;
-	}
-	if (user_half_used(table)) {
-		root->had_user = true;
+	struct sample now;
+	if (still_there(&root->kernel, table) < root->kernel.count)
+		return false;
+	if (root->user.count && still_there(&root->user, table)) {
 		root->empty = 0;
 		return true;
 	}
-	/* The kernel's own table never has a user half, and a new process none yet. */
-	if (!root->had_user)
+	take_sample(&now, table, 0, KERNEL_HALF);
+	if (!root->user.count) {
+		/* The kernel's own table never has a user half, and a new process none yet. */
+		root->user = now;
 		return true;
+	}
+	/* Nothing is left of it, and something else is there: another process got the page. */
+	if (now.count)
+		return false;
 	return ++root->empty < EMPTY_LIMIT;
 }
 

@@ -3,7 +3,7 @@
  *
  * For the sentry. Best effort, as Antfarm: a root counts as gone when its page no longer looks like
  * the top-level table of the same address space. A guest that frees a root and takes the same page
- * for a new process between two looks is seen as one address space, so numbers are lower bounds.
+ * for new processes between two looks is seen as having one, so numbers are lower bounds.
  * Guest memory changes under our eyes and may hold anything: every word is read once, nothing in it
  * is followed. Pure; needs one callback for memory.
  */

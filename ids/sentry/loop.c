@@ -10,16 +10,16 @@
 #include "ids/sentry/testhooks.h"
 #endif
 
-#define SWEEP_MS     100 /* between two slices of the look at all address spaces */
-#define SWEEP_ALL    10	 /* slices until all were looked at, so each is about once a second */
-#define SWEEP_LEAST  8	 /* roots of a slice */
-#define SWEEP_MOST   64
-#define LOST_MS	     1000 /* between two rounds of `lost` events */
-#define DRAIN_MS     50	  /* the serial port takes some 500 bytes in that time */
-#define FULL_MS	     1	  /* the core has not taken the replies yet */
-#define SETTLE_MS    300  /* after a restart: the core may still send our frames of the last life */
-#define PUMP_EVERY   64	  /* requests between two looks at the output */
-#define LOST_RESTART 7	  /* of abi_ctl.events_lost */
+#define SWEEP_MS      200  /* between two slices of the look at all address spaces */
+#define SWEEP_FAST_MS 20   /* the same while processes come and go */
+#define SWEEP_BUSY_MS 1000 /* so long after one came or went */
+#define SWEEP_ROOTS   32   /* of a slice */
+#define LOST_MS	      1000 /* between two rounds of `lost` events */
+#define DRAIN_MS      50   /* the serial port takes some 500 bytes in that time */
+#define FULL_MS	      1	   /* the core has not taken the replies yet */
+#define SETTLE_MS     300  /* after a restart: the core may still send frames of the last life */
+#define PUMP_EVERY    64   /* requests between two looks at the output */
+#define LOST_RESTART  7	   /* of abi_ctl.events_lost */
 
 static uint32_t acquire(const volatile uint32_t *index)
 {
@@ -143,6 +143,16 @@ static const volatile uint64_t *guest_page(void *ctx, uint64_t gpa)
 	return NULL;
 }
 
+/* An address space came or went: look more often for a while, because short-lived processes get
+ * each other's pages. */
+static void roots_changed(struct sentry *s)
+{
+	uint64_t soon = s->now + clock_ticks(&s->clock, SWEEP_FAST_MS);
+	s->busy_until = s->now + clock_ticks(&s->clock, SWEEP_BUSY_MS);
+	if (s->next_sweep > soon)
+		s->next_sweep = soon;
+}
+
 static void root_gone(void *ctx, uint64_t root, uint64_t first_tsc, uint32_t cpu)
 {
 	struct sentry *s = ctx;
@@ -156,6 +166,7 @@ static void root_gone(void *ctx, uint64_t root, uint64_t first_tsc, uint32_t cpu
 	    .cpu = cpu,
 	};
 	ids_event_process(&s->eve, &event, sentry_now_ns(s));
+	roots_changed(s);
 }
 
 /* --- requests
@@ -196,6 +207,7 @@ static void do_root(struct sentry *s, const struct abi_request *r)
 	uint32_t cpu = (uint32_t)r->c;
 	if (!roots_seen(s->roots, r->a, r->b, cpu) || (r->c & ABI_ROOT_KNOWN))
 		return;
+	roots_changed(s);
 	struct eve_process event = {
 	    .action = EVE_PROCESS_SEEN,
 	    .cr3 = r->a & ROOTS_FRAME,
@@ -269,14 +281,6 @@ static bool drain(struct sentry *s)
 /* --- timers
  * --------------------------------------------------------------------------------------------- */
 
-static void sweep(struct sentry *s)
-{
-	uint32_t count = roots_count(s->roots) / SWEEP_ALL + 1;
-	if (count < SWEEP_LEAST)
-		count = SWEEP_LEAST;
-	roots_sweep(s->roots, count < SWEEP_MOST ? count : SWEEP_MOST);
-}
-
 static bool lost_untold(const struct sentry *s)
 {
 	return memcmp(s->ctl->events_lost, s->told, sizeof(s->told)) != 0;
@@ -285,8 +289,10 @@ static bool lost_untold(const struct sentry *s)
 static void timers(struct sentry *s)
 {
 	if (s->now >= s->next_sweep) {
-		sweep(s);
-		s->next_sweep = s->now + clock_ticks(&s->clock, SWEEP_MS);
+		roots_sweep(s->roots, SWEEP_ROOTS);
+		s->next_sweep =
+		    s->now +
+		    clock_ticks(&s->clock, s->now < s->busy_until ? SWEEP_FAST_MS : SWEEP_MS);
 	}
 	if (s->now >= s->next_lost && lost_untold(s)) {
 		report_lost(s);

@@ -41,6 +41,7 @@ struct sentry {
 	struct clock clock;
 	uint64_t now;			/* TSC, at the last look */
 	uint64_t next_sweep, next_lost; /* TSC */
+	uint64_t busy_until;		/* TSC: processes come and go */
 	uint64_t start_ns;
 	uint64_t told[8];    /* as abi_ctl.events_told, with what is told in lines not out yet */
 	uint32_t told_place; /* of the last of those lines */

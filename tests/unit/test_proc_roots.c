@@ -93,12 +93,12 @@ static void test_no_user_half(void **state)
 		roots_sweep(f->roots, 8);
 	assert_int_equal(f->gone, 0);
 	/* It begins, then ends: the second look in a row at an empty half counts. */
-	f->guest[3][100] = PRESENT;
+	f->guest[3][100] = 0x9000 | PRESENT;
 	roots_sweep(f->roots, 8);
 	f->guest[3][100] = 0;
 	roots_sweep(f->roots, 1);
 	assert_int_equal(f->gone, 0);
-	f->guest[3][100] = PRESENT;
+	f->guest[3][100] = 0x9000 | PRESENT;
 	roots_sweep(f->roots, 1);
 	f->guest[3][100] = 0;
 	roots_sweep(f->roots, 1);
@@ -136,6 +136,27 @@ static void test_page_reused(void **state)
 	assert_true(roots_seen(f->roots, 0x5000, 66, 0));
 	roots_sweep(f->roots, 2);
 	assert_int_equal(f->gone, 2);
+}
+
+/* The same kernel gives the page to its next process: none of the user's entries is left. */
+static void test_page_given_on(void **state)
+{
+	struct fixture *f = *state;
+	make_process(f, 6);
+	assert_true(roots_seen(f->roots, 0x6000, 1, 0));
+	/* Mappings come and go, one of the first ones stays. */
+	f->guest[6][170] = 0;
+	f->guest[6][20] = 0x888000 | PRESENT;
+	for (int i = 0; i < 4; i++)
+		roots_sweep(f->roots, 8);
+	assert_int_equal(f->gone, 0);
+	f->guest[6][255] = 0x999000 | PRESENT;
+	roots_sweep(f->roots, 8);
+	assert_int_equal(f->gone, 1);
+	/* The next one is told when it runs. */
+	assert_true(roots_seen(f->roots, 0x6000, 2, 0));
+	roots_sweep(f->roots, 8);
+	assert_int_equal(f->gone, 1);
 }
 
 static void test_outside_window(void **state)
@@ -197,8 +218,9 @@ static void test_slices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_seen_once),	    T(test_no_user_half), T(test_page_reused),
-	    T(test_outside_window), T(test_many),	  T(test_slices),
+	    T(test_seen_once),	   T(test_no_user_half),   T(test_page_reused),
+	    T(test_page_given_on), T(test_outside_window), T(test_many),
+	    T(test_slices),
 	};
 	return cmocka_run_group_tests_name("proc_roots", tests, NULL, NULL);
 }
