@@ -12,17 +12,19 @@ VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c k
 
 HOST_TOOLS += vigilc vigil-replay
 vigilc_SRC := tools/vigilc/main.c $(VIGILC_SRC) $(IDS_SRC)
-vigilc_DEPS := $(wildcard ids/rules/compile/*.h)
+vigilc_DEPS := $(wildcard ids/*.h ids/*/*.h ids/rules/compile/*.h)
 vigil-replay_SRC := tools/replay/main.c $(VIGILC_SRC) $(IDS_SRC)
-vigil-replay_DEPS := $(wildcard ids/rules/compile/*.h)
+vigil-replay_DEPS := $(vigilc_DEPS)
 vigil-replay_LIBS := -lpcap
 
 # Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
 IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine
 UNIT_TESTS += $(IDS_TESTS)
-$(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)))
+$(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
+	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
 IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame
 FUZZERS += $(IDS_FUZZERS)
-$(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)))
+$(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
+	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))

@@ -152,13 +152,20 @@ static void update_tcp(struct flow *f, const struct packet *p, bool to_server)
 		f->established = true;
 }
 
+/* Met in the middle, is its sender the server? One that accepts a connection (SYN+ACK) is; without
+ * that, one at a well-known port (RFC 6335, section 6) whose peer is at none. */
+static bool from_server(const struct packet *p)
+{
+	if (p->tcp_flags & TCP_SYN)
+		return p->tcp_flags & TCP_ACK;
+	return p->sp < 1024 && p->dp >= 1024;
+}
+
 static void begin(struct flow_table *t, struct flow *f, const struct flow_key *key,
 		  const struct packet *p, uint64_t hash, uint64_t now_ns)
 {
 	*f = (struct flow){.key = *key, .first_ns = now_ns};
-	/* A SYN+ACK first: its receiver is the client whose SYN was missed. */
-	if (p->proto == PROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) &&
-	    t->midstream)
+	if (t->midstream && p->proto == PROTO_TCP && from_server(p))
 		reverse(&f->key, key);
 	f->id = (mix64(hash + ++t->created + now_ns) & ((1ull << 51) - 1)) | 1;
 }

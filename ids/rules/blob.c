@@ -4,6 +4,16 @@
 #include "ids/rules/mpm.h"
 #include "ids/rules/op.h"
 
+/* The records are the file format: no padding may creep in. */
+_Static_assert(sizeof(struct blob_rule) == 64, "size of a rule");
+_Static_assert(sizeof(struct blob_op) == 32, "size of an operation");
+_Static_assert(sizeof(struct blob_state) == 20, "size of a state");
+_Static_assert(sizeof(struct blob_header) == 16 + 8 * BLOB_SECTIONS, "size of the header");
+_Static_assert(sizeof(struct blob_meta) == 16 && sizeof(struct blob_address_set) == 16 &&
+		   sizeof(struct blob_range4) == 8 && sizeof(struct blob_range6) == 32 &&
+		   sizeof(struct blob_port_set) == 8 && sizeof(struct blob_port_range) == 4,
+	       "sizes of the sets");
+
 static const uint8_t element_size[BLOB_SECTIONS] = {
     [BLOB_RULES] = sizeof(struct blob_rule),
     [BLOB_OPS] = sizeof(struct blob_op),

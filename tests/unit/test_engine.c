@@ -150,6 +150,35 @@ static void test_flow_keyword(void **state)
 	world_close(w);
 }
 
+static void test_midstream(void **state)
+{
+	static const char rules[] =
+	    "alert tcp any any -> any any (content:\"x\"; flow:established,to_client; sid:1;)\n"
+	    "alert tcp any any -> any any (content:\"x\"; flow:established,to_server; sid:2;)";
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .midstream = true};
+	struct world *w = world_open_config(rules, config);
+
+	(void)state;
+	/* The first packet met comes from port 80: its sender is the server. */
+	tcp(w, false, TCP_ACK, "x", IDS_PASS);
+	tcp(w, false, TCP_ACK, "x", IDS_PASS);
+	assert_int_equal(world_alerts(w, 1), 1);
+	tcp(w, true, TCP_ACK, "x", IDS_PASS);
+	assert_int_equal(world_alerts(w, 2), 1);
+	world_close(w);
+	w = world_open_config(rules, config);
+	tcp(w, true, TCP_ACK, "x", IDS_PASS);
+	tcp(w, true, TCP_ACK, "x", IDS_PASS);
+	assert_int_equal(world_alerts(w, 2), 1);
+	world_close(w);
+	/* Without the setting such a flow is never established. */
+	w = world_open(rules);
+	tcp(w, true, TCP_ACK, "x", IDS_PASS);
+	tcp(w, true, TCP_ACK, "x", IDS_PASS);
+	assert_int_equal(w->lines, 0);
+	world_close(w);
+}
+
 static void test_ip_only(void **state)
 {
 	/* Of addresses alone: once per direction of a flow. */
@@ -367,14 +396,23 @@ static void test_slammer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_drop),	  cmocka_unit_test(test_not_inline),
-	    cmocka_unit_test(test_action_order),  cmocka_unit_test(test_alert_fields),
-	    cmocka_unit_test(test_flow_keyword),  cmocka_unit_test(test_ip_only),
-	    cmocka_unit_test(test_flow_drop),	  cmocka_unit_test(test_flow_pass),
-	    cmocka_unit_test(test_stream_drop),	  cmocka_unit_test(test_flow_end),
-	    cmocka_unit_test(test_flow_flood),	  cmocka_unit_test(test_checksum),
-	    cmocka_unit_test(test_flood),	  cmocka_unit_test(test_no_rules),
-	    cmocka_unit_test(test_default_limit), cmocka_unit_test(test_hostile_message),
+	    cmocka_unit_test(test_drop),
+	    cmocka_unit_test(test_not_inline),
+	    cmocka_unit_test(test_action_order),
+	    cmocka_unit_test(test_alert_fields),
+	    cmocka_unit_test(test_flow_keyword),
+	    cmocka_unit_test(test_midstream),
+	    cmocka_unit_test(test_ip_only),
+	    cmocka_unit_test(test_flow_drop),
+	    cmocka_unit_test(test_flow_pass),
+	    cmocka_unit_test(test_stream_drop),
+	    cmocka_unit_test(test_flow_end),
+	    cmocka_unit_test(test_flow_flood),
+	    cmocka_unit_test(test_checksum),
+	    cmocka_unit_test(test_flood),
+	    cmocka_unit_test(test_no_rules),
+	    cmocka_unit_test(test_default_limit),
+	    cmocka_unit_test(test_hostile_message),
 	    cmocka_unit_test(test_slammer),
 	};
 
