@@ -37,7 +37,7 @@ void die(enum sentry_exit code, const char *what, const char *detail)
 {
 	char line[sizeof(control->message)];
 	if (control) {
-		snprintf(line, sizeof(line), "sentry: %s: %s", what, detail);
+		snprintf(line, sizeof(line), "%s: %s", what, detail);
 		log_line(line);
 	}
 	for (;;)

@@ -19,7 +19,6 @@
 #define FULL_MS	      1	   /* the core has not taken the replies yet */
 #define SETTLE_MS     300  /* after a restart: the core may still send frames of the last life */
 #define PUMP_EVERY    64   /* requests between two looks at the output */
-#define LOST_RESTART  7	   /* of abi_ctl.events_lost */
 
 static uint32_t acquire(const volatile uint32_t *index)
 {
@@ -294,6 +293,8 @@ static void timers(struct sentry *s)
 		    s->now +
 		    clock_ticks(&s->clock, s->now < s->busy_until ? SWEEP_FAST_MS : SWEEP_MS);
 	}
+	s->ctl->events_lost[SENTRY_LOST_LONG] += s->eve.overflow - s->overflow;
+	s->overflow = s->eve.overflow;
 	if (s->now >= s->next_lost && lost_untold(s)) {
 		report_lost(s);
 		s->next_lost = s->now + clock_ticks(&s->clock, LOST_MS);
@@ -340,10 +341,10 @@ uint64_t sentry_step(struct sentry *s)
 static void account_restart(struct abi_ctl *ctl)
 {
 	uint64_t known = ctl->events_sent;
-	for (unsigned i = 0; i <= LOST_RESTART; i++)
+	for (unsigned i = 0; i <= SENTRY_LOST_RESTART; i++)
 		known += ctl->events_lost[i];
 	if (ctl->restarts && ctl->seq > known)
-		ctl->events_lost[LOST_RESTART] += ctl->seq - known;
+		ctl->events_lost[SENTRY_LOST_RESTART] += ctl->seq - known;
 }
 
 static int start_ids(struct sentry *s)

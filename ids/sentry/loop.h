@@ -29,6 +29,12 @@ struct sentry_ops {
 	void (*fatal)(void *ctx, const char *why); /* does not return */
 };
 
+/* Indices of abi_ctl.events_lost and events_told behind the classes of the channel. */
+enum sentry_lost {
+	SENTRY_LOST_LONG = 6, /* events longer than a line may be */
+	SENTRY_LOST_RESTART,  /* lines that went down with the sentry */
+};
+
 struct sentry {
 	struct sentry_ops ops;
 	struct abi_ctl *ctl;
@@ -45,6 +51,7 @@ struct sentry {
 	uint64_t start_ns;
 	uint64_t told[8];    /* as abi_ctl.events_told, with what is told in lines not out yet */
 	uint32_t told_place; /* of the last of those lines */
+	uint64_t overflow;   /* of eve.overflow, what is counted as lost */
 	uint64_t bad_requests;
 	uint64_t random;
 	char boot[20], host[CONFIG_NAME_MAX];

@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
-#define LOST_RESTART 7	  /* of abi_ctl.events_lost and events_told */
-#define LOST_ROOM    1024 /* bytes of a `lost` event, and more */
+#define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
+#define LOST_ROOM 1024 /* bytes of a `lost` event, and more */
 
 static const char *const net_faults[] = {
     [ABI_NET_RING_ADDRESS] = "ring_address",
@@ -143,9 +142,11 @@ void report_lost(struct sentry *s)
 		if (lost == s->told[i] ||
 		    channel_room(&s->channel, EVE_CLASS_HYPERVISOR) < LOST_ROOM)
 			continue;
-		bool restart = i == LOST_RESTART;
-		tell_lost(s, restart ? "any" : channel_class_name((enum eve_class)i),
-			  restart ? "sentry_restart" : "channel_full", lost - s->told[i]);
+		tell_lost(s, i < EVE_CLASSES ? channel_class_name((enum eve_class)i) : "any",
+			  i == SENTRY_LOST_RESTART ? "sentry_restart"
+			  : i == SENTRY_LOST_LONG  ? "line_too_long"
+						   : "channel_full",
+			  lost - s->told[i]);
 		s->told[i] = lost;
 		s->told_place = channel_place(&s->channel, EVE_CLASS_HYPERVISOR);
 	}

@@ -334,7 +334,7 @@ static void test_small_heap(void **state)
 	core.ctl->heap_size = 256 * 1024;
 	assert_int_equal(go(1), END_EXIT);
 	assert_int_equal(run.code, 4);
-	assert_string_equal(run.log, "sentry: can't start: error -12 (heap of 256 KiB)\n");
+	assert_string_equal(run.log, "can't start: error -12 (heap of 256 KiB)\n");
 }
 
 static void test_wrong_contract(void **state)

@@ -385,6 +385,24 @@ static void test_all_counters(void **state)
 	assert_true(core_told(&core, "a_long_counter_name_127"));
 }
 
+/* An event longer than a line may be leaves a hole, which is told. */
+static void test_long_event(void **state)
+{
+	(void)state;
+	char name[41];
+	start();
+	for (unsigned i = 0; i < ABI_COUNTERS; i++) {
+		snprintf(name, sizeof(name), "g%u.%034u", i, i);
+		counter(name, UINT64_MAX);
+	}
+	core_event(&core, ABI_EVENT_STATS, 0, 0, 0);
+	settle();
+	sleep_ms(1100);
+	settle();
+	assert_true(core_told(&core, "\"class\":\"any\",\"count\":1,\"reason\":\"line_too_long\""));
+	assert_int_equal(core.ctl->seq, core.ctl->events_sent + 1);
+}
+
 static void test_broken_rules(void **state)
 {
 	(void)state;
@@ -583,10 +601,10 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_contract),	  T(test_no_memory),	T(test_frames), T(test_full_replies),
-	    T(test_bad_requests), T(test_own_slots),	T(test_events), T(test_stats),
-	    T(test_all_counters), T(test_broken_rules), T(test_rules),	T(test_roots),
-	    T(test_flood),	  T(test_restart),
+	    T(test_contract),	  T(test_no_memory),  T(test_frames),	    T(test_full_replies),
+	    T(test_bad_requests), T(test_own_slots),  T(test_events),	    T(test_stats),
+	    T(test_all_counters), T(test_long_event), T(test_broken_rules), T(test_rules),
+	    T(test_roots),	  T(test_flood),      T(test_restart),
 	};
 	return cmocka_run_group_tests_name("sentry_loop", tests, NULL, NULL);
 }
