@@ -230,6 +230,11 @@ static void few_targets(void **state)
 		if (targets == 0)
 			assert_int_equal(m.cpu.ntarget, 0);
 	}
+	/* A CPU that announces more than the VMCS has fields for. */
+	begin(256, true, true);
+	mov_cr3(kernel_cr3(&a));
+	mov_cr3(user_cr3(&a) | NF);
+	assert_int_equal(m.cpu.ntarget, CR3_TARGETS_MAX);
 }
 
 static void lam_bits(void **state)

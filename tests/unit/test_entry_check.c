@@ -215,10 +215,40 @@ static void valid_real_mode(void **state)
 	vmcs[VMCS_GUEST_CR0] |= CR0_PE;
 	vmcs[VMCS_GUEST_CS_ACCESS] = 0x93;
 	assert_string_equal(verdict(), "");
-	/* Virtual-8086 mode. */
-	vmcs[VMCS_GUEST_RFLAGS] |= RFLAGS_VM;
+	vmcs[VMCS_GUEST_CS_ACCESS] = 0xb3;
+	assert_string_equal(verdict(), "guest CS access rights 0xb3: a data segment as CS has DPL "
+				       "other than 0");
+	vmcs[VMCS_GUEST_CS_ACCESS] = 0x93;
+	vmcs[VMCS_GUEST_SS_ACCESS] = 0xf3;
+	assert_string_equal(verdict(), "guest SS access rights 0xf3: DPL not 0 in real mode");
+	vmcs[VMCS_GUEST_SS_ACCESS] = 0x93;
+	vmcs[VMCS_GUEST_RIP] = 1ull << 32;
 	assert_string_equal(verdict(),
-			    "guest CS access rights 0x93: not 0xf3 in virtual-8086 mode");
+			    "guest RIP 0x100000000: bits 63:32 not 0 outside of 64-bit mode");
+}
+
+static void virtual_8086_mode(void **state)
+{
+	static const enum vmcs_field access[] = {
+		VMCS_GUEST_CS_ACCESS, VMCS_GUEST_SS_ACCESS, VMCS_GUEST_DS_ACCESS,
+		VMCS_GUEST_ES_ACCESS, VMCS_GUEST_FS_ACCESS, VMCS_GUEST_GS_ACCESS,
+	};
+
+	(void)state;
+	APPLY(real_mode);
+	vmcs[VMCS_ENTRY_CONTROLS] &= ~(uint64_t)ENTRY_GUEST_64;
+	vmcs[VMCS_GUEST_CR0] |= CR0_PE;
+	vmcs[VMCS_GUEST_RFLAGS] |= RFLAGS_VM;
+	vmcs[VMCS_GUEST_CS] = 0x9a00;
+	assert_string_equal(verdict(),
+			    "guest CS access rights 0x9b: not 0xf3 in virtual-8086 mode");
+	for (size_t i = 0; i < sizeof(access) / sizeof(access[0]); i++)
+		vmcs[access[i]] = 0xf3;
+	assert_string_equal(verdict(), "");
+	vmcs[VMCS_GUEST_DS_LIMIT] = 0xfffff;
+	assert_string_equal(verdict(), "guest DS limit 0xfffff: not 0xffff in virtual-8086 mode");
+	vmcs[VMCS_GUEST_SS] = 0x1000;
+	assert_string_equal(verdict(), "guest SS base 0x0: not selector * 16 in virtual-8086 mode");
 }
 
 /* PAE paging: the four pointers count. */
@@ -298,6 +328,15 @@ static void broken_controls(void **state)
 	(void)state;
 	EACH(rows);
 	setup(NULL);
+	cpu.ept_vpid &= ~EPT_CAP_AD;
+	vmcs[VMCS_EPT_POINTER] = 0x100505e;
+	assert_string_equal(verdict(),
+			    "EPT pointer 0x100505e: accessed and dirty flags not supported");
+	setup(NULL);
+	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000b0e;
+	vmcs[VMCS_ENTRY_ERROR_CODE] = 0x10002;
+	assert_string_equal(verdict(), "event 0x80000b0e: error code has reserved bits set");
+	setup(NULL);
 	cpu.misc = 0x20000165; /* nested KVM: no CR3 targets */
 	assert_string_equal(verdict(), "CR3-target count 4: at most 0");
 	setup(NULL);
@@ -338,6 +377,11 @@ static void broken_host(void **state)
 	setup(NULL);
 	vmcs[VMCS_EXIT_CONTROLS] &= ~(uint64_t)EXIT_HOST_64;
 	assert_string_equal(verdict(), "exit controls 0x7f6dff: host-64 is 0 on a 64-bit host");
+	setup(NULL);
+	cpu.cr4_fixed1 |= CR4_CET;
+	vmcs[VMCS_HOST_CR0] = 0x80000033;
+	vmcs[VMCS_HOST_CR4] |= CR4_CET;
+	assert_string_equal(verdict(), "host CR4 0x842020: CET without CR0.WP");
 	/* Five-level paging: 57 address bits. */
 	setup(NULL);
 	cpu.cr4_fixed1 |= CR4_LA57;
@@ -358,6 +402,8 @@ static void broken_guest_registers(void **state)
 		 "guest CR3 0x8000000002000000: beyond MAXPHYADDR"}, /* TRAPS 12 */
 		{VMCS_GUEST_DR7, 0x100000400, "guest DR7 0x100000400: bits 63:32 not 0"},
 		{VMCS_GUEST_DEBUGCTL, 0x10, "guest DEBUGCTL 0x10: reserved bits set"},
+		{VMCS_GUEST_SYSENTER_ESP, 1ull << 55,
+		 "guest SYSENTER_ESP 0x80000000000000: not canonical"},
 		{VMCS_GUEST_SYSENTER_EIP, 1ull << 62,
 		 "guest SYSENTER_EIP 0x4000000000000000: not canonical"},
 		{VMCS_GUEST_PAT, 0x0307050600070106,
@@ -435,6 +481,16 @@ static void broken_guest_segments(void **state)
 	vmcs[VMCS_SECONDARY_CONTROLS] &= ~(uint64_t)SECONDARY_UNRESTRICTED;
 	vmcs[VMCS_GUEST_SS] = 0x1b;
 	assert_string_equal(verdict(), "guest SS selector 0x1b: RPL differs from CS");
+	setup(NULL);
+	vmcs[VMCS_SECONDARY_CONTROLS] &= ~(uint64_t)SECONDARY_UNRESTRICTED;
+	vmcs[VMCS_GUEST_DS] = 0x2b;
+	vmcs[VMCS_GUEST_DS_LIMIT] = 0xffffffff;
+	vmcs[VMCS_GUEST_DS_ACCESS] = 0xc093;
+	assert_string_equal(verdict(),
+			    "guest DS access rights 0xc093: DPL below the selector's RPL");
+	vmcs[VMCS_GUEST_DS_ACCESS] = 0xc0f3;
+	assert_string_equal(verdict(), "");
+	vmcs[VMCS_GUEST_SS] = 0x1b;
 	vmcs[VMCS_GUEST_CS] = 0x13;
 	assert_string_equal(verdict(),
 			    "guest SS access rights 0xc093: DPL differs from the selector's RPL");
@@ -472,14 +528,32 @@ static void broken_guest_state(void **state)
 	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = BLOCKING_NMI;
 	assert_string_equal(verdict(),
 			    "guest interruptibility 0x8: blocking by NMI with an NMI to inject");
+	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = BLOCKING_MOV_SS;
+	assert_string_equal(verdict(),
+			    "guest interruptibility 0x2: blocking by MOV SS with an NMI to inject");
 	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = 0;
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_WAIT_SIPI;
 	assert_string_equal(verdict(), "guest activity state 3 with event 0x80000202 to inject");
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_HLT;
 	assert_string_equal(verdict(), "");
+	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000312; /* #MC */
+	assert_string_equal(verdict(), "");
+	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000306; /* #UD */
+	assert_string_equal(verdict(), "guest activity state 1 with event 0x80000306 to inject");
+	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_SHUTDOWN;
+	assert_string_equal(verdict(), "guest activity state 2 with event 0x80000306 to inject");
+	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000312;
+	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0;
+	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = BLOCKING_STI;
+	assert_string_equal(verdict(), "guest activity state 2 with blocking by STI or MOV SS");
+	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = 0;
+	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_HLT;
 	vmcs[VMCS_GUEST_RFLAGS] |= RFLAGS_TF; /* TRAPS 50 */
 	assert_string_equal(verdict(), "guest pending debug exceptions 0x0: BS must be 1");
+	vmcs[VMCS_GUEST_CS_ACCESS] = 0xa0fb;
+	vmcs[VMCS_GUEST_SS_ACCESS] = 0xc0f3;
+	assert_string_equal(verdict(), "guest activity state HLT with SS.DPL not 0");
 	cpu.misc &= ~VMX_MISC_HLT;
 	assert_string_equal(verdict(), "guest activity state 1: not supported");
 }
@@ -552,6 +626,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(valid_states),
 		TEST(valid_real_mode),
+		TEST(virtual_8086_mode),
 		TEST(page_directory_pointers),
 		TEST(broken_controls),
 		TEST(broken_host),

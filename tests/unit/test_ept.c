@@ -450,6 +450,38 @@ static void unaligned_frames(void **state)
 	check(&ept);
 }
 
+/* As in the core: no translation of table addresses. */
+static uint64_t host_page(void *ctx)
+{
+	void **pages = ctx;
+	void *page = aligned_alloc(0x1000, 0x1000);
+
+	assert_non_null(page);
+	memset(page, 0, 0x1000);
+	while (*pages)
+		pages++;
+	*pages = page;
+	return (uint64_t)(uintptr_t)page;
+}
+
+static void identity_of_tables(void **state)
+{
+	void *pages[16] = {0};
+	struct ept_ops plain = {.alloc = host_page, .ctx = pages};
+	struct ept ept;
+
+	(void)state;
+	assert_int_equal(ept_init(&ept, &plain, CAP_ALL, 40), 0);
+	assert_int_equal(ept_map(&ept, 0, GIB, 0, EPT_RWX, MEM_WB), 0);
+	assert_int_equal(ept_protect(&ept, 0x5000, 0x1000, EPT_R), 0);
+	expect(&ept, 0x5000, 0x5000, EPT_R, MEM_WB, EPT_PAGE_4K);
+	expect(&ept, 0x6000, 0x6000, EPT_RWX, MEM_WB, EPT_PAGE_4K);
+	assert_int_equal(ept.generation, 1); /* without a callback */
+	assert_int_equal(ept.tables, 4);
+	for (int i = 0; pages[i]; i++)
+		free(pages[i]);
+}
+
 static void misconfigurations(void **state)
 {
 	static const struct {
@@ -630,6 +662,7 @@ int main(void)
 		TEST(arguments),
 		TEST(sentry_tree),
 		TEST(unaligned_frames),
+		TEST(identity_of_tables),
 		TEST(misconfigurations),
 		TEST(description),
 		TEST(random_edits),

@@ -266,6 +266,16 @@ static void mask_with_hole(void **state)
 		assert_int_equal(mtrr_uniform(&m, addr, 8 * GIB, &type), addr + 0x1000);
 		assert_int_equal(type, addr & 0x1000 ? MEM_UC : MEM_WB);
 	}
+	/* Alternating, but alike: it is uniform all along, and the answer stops somewhere. */
+	m.var[0].base = 0x1000 | MEM_WB;
+	{
+		enum memory_type type;
+		uint64_t end = mtrr_uniform(&m, 0, 8 * GIB, &type);
+
+		assert_in_range(end, MIB, 8 * GIB - 1);
+		assert_int_equal(end & 0xfff, 0);
+		assert_int_equal(type, MEM_WB);
+	}
 	/* An empty mask matches everything. */
 	m.var[0].mask = 0x800;
 	m.var[0].base = MEM_WT;
