@@ -233,6 +233,16 @@ void path_bar_write(uint8_t off, uint8_t size, uint32_t value)
 	}
 }
 
+bool path_interrupt_pending(void)
+{
+	bool pending;
+
+	spin_lock(&net.lock);
+	pending = net.intr.isr;
+	spin_unlock(&net.lock);
+	return pending;
+}
+
 void path_intx_disable(bool disabled)
 {
 	spin_lock(&net.lock);

@@ -24,5 +24,8 @@ int path_init(const struct nic_driver *nic, const struct intr_backend *backend,
 uint32_t path_bar_read(uint8_t off, uint8_t size);
 void path_bar_write(uint8_t off, uint8_t size, uint32_t value);
 
+/* The ISR register holds something that the guest has not read. Exit context, no lock held. */
+bool path_interrupt_pending(void);
+
 /* The guest changed COMMAND.InterruptDisable. Exit context. */
 void path_intx_disable(bool disabled);

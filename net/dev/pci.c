@@ -44,10 +44,11 @@ static uint32_t config_read(uint8_t off, uint8_t size)
 {
 	uint8_t bar_off, bar_size;
 	uint32_t value;
-	bool window;
+	bool window, pending = pci_status_touched(off, size) && path_interrupt_pending();
 
 	spin_lock(&pci.lock);
 	pci.accesses++;
+	pci_set_interrupt_status(&pci.config, pending);
 	window = pci_window(&pci.config, off, size, &bar_off, &bar_size);
 	if (window) {
 		spin_unlock(&pci.lock);

@@ -7,8 +7,9 @@
  *
  * Known limits. With several CPUs a hostile guest may change 0xCF8 between our look and the access
  * that is passed on, and so reach the physical configuration space; it could then let the card do DMA
- * as any other device it owns can (closed only by VT-d). ECAM shows the PCI_CFG window's data as of
- * the last write, because reads there do not exit; Linux uses the ports for the first 256 bytes.
+ * as any other device it owns can (closed only by VT-d). ECAM shows the PCI_CFG window's data and
+ * the interrupt status as of the last write, because reads there do not exit; Linux uses the ports
+ * for the first 256 bytes.
  */
 #pragma once
 

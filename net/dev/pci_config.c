@@ -26,6 +26,7 @@ enum pci_register {
 #define COMMAND_NO_INTX  0x0400u
 #define COMMAND_WRITABLE 0x0547u /* I/O, memory, master, parity, SERR#, INTx disable */
 
+#define STATUS_INTERRUPT    0x0008u
 #define STATUS_CAPABILITIES 0x0010u
 #define MULTI_FUNCTION      0x80u
 
@@ -165,6 +166,16 @@ int pci_config_init(struct pci_config *c, const struct boot_nic *facts, uint8_t 
 static bool touches(uint8_t off, uint8_t size, unsigned reg, unsigned len)
 {
 	return off < reg + len && reg < (unsigned)off + size;
+}
+
+bool pci_status_touched(uint8_t off, uint8_t size)
+{
+	return touches(off, size, PCI_STATUS, 2);
+}
+
+void pci_set_interrupt_status(struct pci_config *c, bool pending)
+{
+	store(&c->data[PCI_STATUS], 2, STATUS_CAPABILITIES | (pending ? STATUS_INTERRUPT : 0));
 }
 
 bool pci_window(const struct pci_config *c, uint8_t off, uint8_t size, uint8_t *bar_off,

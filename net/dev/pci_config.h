@@ -40,6 +40,11 @@ int pci_config_init(struct pci_config *c, const struct boot_nic *facts, uint8_t 
 uint32_t pci_config_read(const struct pci_config *c, uint8_t off, uint8_t size);
 void pci_config_write(struct pci_config *c, uint8_t off, uint8_t size, uint32_t value);
 
+/* True when the access touches the status register, whose InterruptStatus bit (virtio 1.2, 4.1.4.5.1)
+ * the caller then sets to whether the ISR register holds anything. */
+bool pci_status_touched(uint8_t off, uint8_t size);
+void pci_set_interrupt_status(struct pci_config *c, bool pending);
+
 /* The VIRTIO_PCI_CAP_PCI_CFG window (virtio 1.2, 4.1.4.9). True when the access touches its data
  * field and its other fields name a valid place in the virtio BAR: before a read, the caller then
  * reads *bar_size bytes at *bar_off of the BAR and puts them into the field by pci_window_set;

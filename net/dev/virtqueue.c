@@ -67,8 +67,11 @@ int vq_start(struct virtqueue *vq, bool event_idx)
 		if (area[i].addr % area[i].align || !gm_valid(area[i].addr, area[i].len))
 			return fault(vq, ABI_NET_RING_ADDRESS, area[i].addr);
 	vq->event_idx = event_idx;
-	vq->kicks = true; /* both flags and event index are 0 in a fresh ring */
+	vq->kicks = true; /* the event index is 0 in a fresh ring */
 	vq->next = vq->limit = vq->filled = vq->published = 0;
+	/* 2.7.10.1: flags are 0 as long as notification is wanted, or with the event index. */
+	if (write16(vq, vq->used, 0))
+		return -EPROTO;
 	vq->enabled = true;
 	return 0;
 }

@@ -279,6 +279,28 @@ static void test_intx_disable(void **state)
 	assert_int_equal(nic_reg[E1000_IMS / 4], 0);
 }
 
+static void test_interrupt_status(void **state)
+{
+	(void)state;
+	cfg_write(NIC, BAR2, 4, 0xd000);
+	drv_probe(0xd000);
+	drv_start(~0ull);
+	assert_int_equal(cfg_read(NIC, 6, 2), 0x10);
+	sentry_busy = true;
+	wire_receive(phys_config[OTHER], 60);
+	bar_in(drv.isr, 1);
+	sentry_busy = false;
+	frames_run();
+	assert_int_equal(cfg_read(NIC, 6, 2), 0x18);
+	assert_int_equal(cfg_read(NIC, 4, 4) >> 16, 0x18);
+	assert_true(nic_line());
+	drv_irq();
+	assert_int_equal(cfg_read(NIC, 6, 2), 0x10);
+	cfg_write(NIC, 6, 2, 0xffff);
+	assert_int_equal(cfg_read(NIC, 6, 2), 0x10);
+	bar_out(20, 1, 0);
+}
+
 static uint32_t shadow(uint32_t off)
 {
 	return ((uint32_t *)shadow_page)[off / 4];
@@ -484,6 +506,7 @@ int main(void)
 		cmocka_unit_test_setup(test_window, setup),
 		cmocka_unit_test_setup(test_window_invalid, setup),
 		cmocka_unit_test_setup(test_intx_disable, setup),
+		cmocka_unit_test_setup(test_interrupt_status, setup),
 		cmocka_unit_test_setup(test_ecam, setup),
 		cmocka_unit_test(test_bar_numbers),
 	};
