@@ -3,6 +3,7 @@
 #include "arch/x86/upcall.h"
 #include "hv/channel.h"
 #include "hv/core.h"
+#include "hv/counter.h"
 #include "hv/counters.h"
 #include "hv/event.h"
 #include "hv/lock.h"
@@ -19,12 +20,14 @@ static struct hv_timer stats_timer = {.fn = stats, .name = "stats"};
 
 static struct spinlock hidden_lock;
 static uint64_t hidden_reads, hidden_writes, hidden_told;
+static uint64_t stats_tsc; /* when the counters of a `stats` event were taken */
 
 static void stats(struct hv_timer *timer)
 {
 	struct abi_ctl *ctl = sentry_ctl();
 
 	arch_publish_counters();
+	stats_tsc = time_now();
 	ctl->ncounter = counters_publish(ctl->counter, ABI_COUNTERS);
 	event_post(ABI_EVENT_STATS, time_now(), 0, 0);
 	timer_arm(timer, time_now() + time_us(boot_facts()->config.stats_interval * 1000000ull));
@@ -72,8 +75,10 @@ void machine_reset(const char *why)
 
 static int lifecycle_unit(struct boot_info *info)
 {
+	int err = timer_register(&stats_timer);
+
 	(void)info;
-	return timer_register(&stats_timer);
+	return err ?: counter_register("time.tsc", &stats_tsc);
 }
 
 UNIT(34, lifecycle, lifecycle_unit);

@@ -377,10 +377,10 @@ static int sentry_unit(struct boot_info *info)
 	frames_init();
 	channel_attach(&sentry_ctl()->output, sentry_output());
 	err = timer_register(&wake_timer);
-	err = err ?: counter_register("sentry.stays", &stays);
-	err = err ?: counter_register("sentry.restarts", &restarts);
-	err = err ?: counter_register("sentry.ticks", &stay_ticks);
-	return err ?: counter_register("sentry.calls", &calls);
+	err = err ?: counter_register("runner.stays", &stays);
+	err = err ?: counter_register("runner.restarts", &restarts);
+	err = err ?: counter_register("runner.ticks", &stay_ticks);
+	return err ?: counter_register("runner.calls", &calls);
 }
 
 UNIT(32, sentry, sentry_unit);
