@@ -15,11 +15,12 @@
 #include "lwip/ip4_addr.h"
 #include "net/stack/check.h"
 
-#define MTU	   1500
-#define OFF_TYPE   12
-#define TYPE_ARP   0x06
-#define OFF_PROTO  23 /* of an IPv4 header without options, right behind the Ethernet header */
-#define PROTO_ICMP 1
+#define MTU	       1500
+#define OFF_TYPE       12
+#define TYPE_ARP       0x06
+#define OFF_PROTO      23 /* of an IPv4 header without options, right behind the Ethernet header */
+#define OFF_ARP_SENDER 28 /* sender's IPv4 address */
+#define PROTO_ICMP     1
 
 void stack_own_mac(uint8_t own[6], const uint8_t nic[6])
 {
@@ -118,11 +119,25 @@ void own_exit(void)
 	s->own_up = false;
 }
 
+/* A guest that says it has Vigil's address, or its gateway's, would draw Vigil's traffic to itself.
+ */
+static bool claims_ours(const uint8_t *arp)
+{
+	const struct netif *own = &the_stack.own;
+	uint32_t sender;
+	memcpy(&sender, arp + OFF_ARP_SENDER, sizeof(sender));
+	return sender && (sender == netif_ip4_addr(own)->addr || sender == netif_ip4_gw(own)->addr);
+}
+
 /* True if lwIP may have the frame: well formed, and from the guest only what the guest may ask. */
 static bool admitted(enum abi_port from, const uint8_t *frame, size_t len)
 {
 	if (!stack_frame_ok(frame, len)) {
 		the_stack.stats.malformed++;
+		return false;
+	}
+	if (from == ABI_PORT_GUEST && is_arp(frame) && claims_ours(frame)) {
+		the_stack.stats.spoofed++;
 		return false;
 	}
 	return from == ABI_PORT_WIRE || is_arp(frame) || frame[OFF_PROTO] == PROTO_ICMP;

@@ -348,6 +348,12 @@ static void test_spoofed(void **state)
 	size_t len = ping(f, peer_mac, own_mac, OWN_IP, PEER_IP);
 	assert_int_equal(stack_input(ABI_PORT_GUEST, f, len), ABI_VERDICT_DROP);
 	assert_int_equal(stack_stats()->spoofed, 1);
+	/* Nor may the guest say that it has the gateway's IP address: no answer, no entry. */
+	world.sent = 0;
+	stack_input(ABI_PORT_GUEST, f, arp_request(f, nic_mac, PEER_IP, OWN_IP));
+	stack_input(ABI_PORT_GUEST, f, arp_request(f, nic_mac, OWN_IP, OWN_IP));
+	assert_int_equal(world.sent, 0);
+	assert_int_equal(stack_stats()->spoofed, 3);
 	/* Without an address of its own Vigil has no MAC address either. */
 	start(ADDRESS_NONE);
 	assert_int_equal(stack_input(ABI_PORT_GUEST, f, len), ABI_VERDICT_PASS);
