@@ -92,6 +92,7 @@ static void check_tree(const struct ept *ept, uint64_t phys, uint32_t level, uin
 			fail_msg("level %u entry %llx: %s", level, (unsigned long long)table[i],
 				 wrong);
 		assert_false(table[i] & EPT_IPAT);
+		assert_false(level == 1 && (table[i] & EPT_LARGE));
 		if (level > 1 && (table[i] & EPT_RIGHTS) && !(table[i] & EPT_LARGE)) {
 			assert_int_equal(table[i] & 0x78, 0); /* bits 6:3 */
 			check_tree(ept, table[i] & EPT_FRAME, level - 1, seen);

@@ -34,8 +34,9 @@ static uint64_t fold(const struct cr3_pti *pti, uint64_t operand, bool pcide)
 
 /* Does this write look like the other half of the current space? Ask whether it is, but seldom: the
  * answer costs a comparison of two tables, and a guest can make such writes without end. */
-static void detect(const struct cr3_cpu *cpu, struct cr3_pti *pti, const struct cr3_config *cfg,
-		   uint64_t operand, bool pcide)
+__attribute__((noinline, cold)) static void detect(const struct cr3_cpu *cpu, struct cr3_pti *pti,
+						   const struct cr3_config *cfg, uint64_t operand,
+						   bool pcide)
 {
 	uint64_t half = half_bits(pcide);
 	uint64_t kernel = operand & ~half & CR3_ROOT;
@@ -54,33 +55,25 @@ static void detect(const struct cr3_cpu *cpu, struct cr3_pti *pti, const struct 
 		pti->folded = 1;
 }
 
-static void add(struct cr3_cpu *cpu, uint32_t max, uint64_t value)
-{
-	if (cpu->ntarget < max && value != cpu->target[0])
-		cpu->target[cpu->ntarget++] = value;
-}
-
 /* The operand comes first, or it would exit again for ever; then what is written most often: PTI
  * with PCIDs writes the no-flush values at each kernel entry and exit, the others after a TLB
  * flush. */
 static void choose(struct cr3_cpu *cpu, const struct cr3_pti *pti, uint32_t max, uint64_t operand,
 		   uint64_t kernel, bool pcide)
 {
-	uint64_t user = kernel | half_bits(pcide);
+	uint64_t base = operand & ~CR3_NO_FLUSH;
+	uint64_t other = kernel != base ? kernel : base | half_bits(pcide);
+	uint32_t n = 0;
 
-	cpu->ntarget = 0;
-	if (max == 0)
-		return;
-	if (max > CR3_TARGETS_MAX)
-		max = CR3_TARGETS_MAX;
-	cpu->target[cpu->ntarget++] = operand;
-	if (pcide)
-		add(cpu, max, kernel | CR3_NO_FLUSH);
-	if (pcide && pti->folded)
-		add(cpu, max, user | CR3_NO_FLUSH);
-	add(cpu, max, kernel);
+	cpu->target[n++] = operand;
 	if (pti->folded)
-		add(cpu, max, user);
+		cpu->target[n++] = pcide ? other | CR3_NO_FLUSH : other;
+	if (pcide) {
+		cpu->target[n++] = operand ^ CR3_NO_FLUSH;
+		if (pti->folded)
+			cpu->target[n++] = other;
+	}
+	cpu->ntarget = n < max ? n : max;
 }
 
 enum cr3_event cr3_write(struct cr3_cpu *cpu, struct cr3_pti *pti, const struct cr3_config *cfg,
