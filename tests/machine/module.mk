@@ -1,0 +1,19 @@
+# The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
+MACHINE_APPS := cpu
+MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o boot/mem.o)
+
+$(O)/efi/tests/machine/%.o: tests/machine/%.S
+	@mkdir -p $(@D)
+	@echo '  AS  efi    $<'
+	$(Q)$(CC) $(EFI_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
+
+define MACHINE_APP
+$(O)/efi/machine-$(1).so: $(O)/efi/tests/machine/$(1).o $$(MACHINE_COMMON)
+endef
+$(foreach a,$(MACHINE_APPS),$(eval $(call MACHINE_APP,$(a))))
+MACHINE_FILES := $(MACHINE_APPS:%=$(O)/tests/machine-%.efi)
+
+.PHONY: machine-test-files
+machine-test-files: $(MACHINE_FILES) $(O)/vigil.efi $(O)/core.elf $(O)/sentry.elf
+
+-include $(wildcard $(O)/efi/tests/machine/*.d)

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""What a guest sees of the machine under Vigil: small UEFI applications as the guest, in Bochs.
+
+Run: tests/machine/test_machine.py [-v] [TestName...]. Each application (tests/machine/*.c) prints a
+line for each check (`ok NAME`, or `FAIL NAME details`) on COM1; what Vigil tells meanwhile comes on COM2.
+VIGIL_MACHINE_KEEP=DIR keeps both. 8 to 10 seconds a boot.
+"""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable, ClassVar
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(TOP / "tools"))
+# pylint: disable=wrong-import-position
+from labkit import bochs, image  # noqa: E402
+from labkit.machine import Machine  # noqa: E402
+from labkit.paths import LabError, build_dir  # noqa: E402
+
+HASWELL = "corei7_haswell_4770"
+SKYLAKE = "corei7_skylake_x"
+TIGERLAKE = "tigerlake"
+TIMEOUT = 180  # seconds; the slowest Bochs needs 60
+NIC = "e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=null, ethdev=none\n"
+
+emulator: bochs.Bochs | None = None
+unusable = ""
+
+
+def setUpModule() -> None:  # pylint: disable=invalid-name
+    """Build what is booted, and find a Bochs; without one every case is skipped with the reason."""
+    global emulator, unusable  # pylint: disable=global-statement
+    subprocess.run(
+        ["make", "-s", "-j2", f"O={build_dir()}", "machine-test-files"], cwd=TOP, check=True, stdout=sys.stderr
+    )
+    try:
+        emulator = bochs.Bochs(bochs.choose())
+    except LabError as error:
+        unusable = str(error)
+
+
+class Said:
+    """What one boot said on its two ports."""
+
+    def __init__(self, console: str, alerts: str, log: str) -> None:
+        self.console, self.alerts, self.log = console, alerts, log
+        self.results = re.findall(r"(?m)^(ok|FAIL) (\S+) ?(.*?)\r?$", console)
+        done = re.search(r"(?m)^DONE (\d+)\r?\n", console)
+        self.count = int(done.group(1)) if done else -1
+        self.events: list[dict[str, Any]] = []
+        for line in alerts.split("\n")[:-1]:
+            if line.startswith("{"):
+                self.events.append(json.loads(line))
+
+    @property
+    def done(self) -> bool:
+        return self.count >= 0
+
+    @property
+    def dead(self) -> bool:
+        """Nothing more is to be expected."""
+        return "vigil: panic" in self.alerts
+
+    def hypervisor(self, action: str) -> list[dict[str, Any]]:
+        """The `hypervisor` events of an action."""
+        found = (e["hypervisor"] for e in self.events if e["event_type"] == "hypervisor")
+        return [h for h in found if h["action"] == action]
+
+    def faults(self, what: str) -> list[dict[str, Any]]:
+        return [f for f in self.hypervisor("fault") if f["what"] == what]
+
+    def counter(self, group: str, name: str) -> int:
+        """A counter's last value; counters that are not told yet are 0."""
+        stats = self.hypervisor("stats")
+        return int(stats[-1].get(group, {}).get(name, 0)) if stats else 0
+
+
+def boot(app: str, cpu: str = HASWELL, *, smp: int = 1, nic: bool = False, config: str = "",
+         until: Callable[[Said], bool] | None = None) -> Said:
+    """Run an application under Vigil until it is done and `until` holds (or the time is over)."""
+    assert emulator is not None
+    build = build_dir()
+    files: dict[str, Path | bytes] = {
+        "EFI/BOOT/BOOTX64.EFI": build / "vigil.efi",
+        "vigil/core.elf": build / "core.elf",
+        "vigil/sentry.elf": build / "sentry.elf",
+        "test.efi": build / f"tests/machine-{app}.efi",
+        "vigil/vigil.cfg": ("next = \\test.efi\nrequire = yes\nstats_interval = 1\n"
+                            + ("" if nic else "nic = none\n") + config).encode(),
+    }
+    with tempfile.TemporaryDirectory(prefix="vigil-machine-") as folder:
+        work = Path(folder)
+        image.populate(work / "root", files, None)
+        image.make(work / "root", work / "disk.img")
+        machine = Machine(work, "disk.img", "com1", "com2", cpu, smp, 256, "", 50_000_000)
+        args, env = emulator.command(machine)
+        if nic:
+            rc = work / "bochsrc"
+            text = rc.read_text(encoding="utf-8").replace("serial=1\n", "serial=1, e1000=1\n") + NIC
+            rc.write_text(text, encoding="utf-8")
+        said = watch(args, env, work, until)
+        keep = os.environ.get("VIGIL_MACHINE_KEEP")
+        if keep:
+            for name in ("com1", "com2", "bochs.log", "out"):
+                Path(keep).mkdir(parents=True, exist_ok=True)
+                if (work / name).exists():
+                    shutil.copyfile(work / name, Path(keep) / f"{app}-{cpu}-{smp}.{name}")
+    return said
+
+
+def watch(args: list[str], env: dict[str, str], work: Path, until: Callable[[Said], bool] | None) -> Said:
+    """Run the emulator and look at what comes."""
+
+    def read(name: str) -> str:
+        try:
+            return (work / name).read_bytes().decode("ascii", "replace")
+        except FileNotFoundError:
+            return ""
+
+    said = Said("", "", "")
+    with open(work / "out", "wb") as out, subprocess.Popen(
+        args, cwd=work, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+    ) as process:
+        limit = time.monotonic() + TIMEOUT
+        try:
+            while time.monotonic() < limit:
+                ended = process.poll() is not None
+                said = Said(read("com1"), read("com2"), "")
+                if ended or said.dead or (said.done and (until is None or until(said))):
+                    break
+                time.sleep(0.1)
+        finally:
+            process.kill()
+    return Said(said.console, said.alerts, read("bochs.log")[-3000:])
+
+
+class Case(unittest.TestCase):
+    """One boot, told line by line."""
+
+    APP: ClassVar[str]
+
+    def setUp(self) -> None:
+        if emulator is None:
+            self.skipTest(unusable)
+
+    def run_app(self, app: str, cpu: str = HASWELL, **args: Any) -> Said:
+        """Boot, and make a subtest of each line."""
+        said = boot(app, cpu, **args)
+        for word, name, details in said.results:
+            with self.subTest(check=name, cpu=cpu):
+                self.assertEqual(word, "ok", details)
+        tail = f"{said.console[-600:]}\n--- COM2\n{said.alerts[-1500:]}\n--- Bochs\n{said.log}"
+        self.assertNotIn("vigil: panic", said.alerts, tail)
+        self.assertTrue(said.done, f"the application did not end:\n{tail}")
+        self.assertEqual(len(said.results), said.count, "lines are missing")
+        return said
+
+
+class Processor(Case):
+    """CPUID, XSETBV, instructions shown and hidden."""
+
+    def test_haswell(self) -> None:
+        self.run_app("cpu")
+
+    def test_skylake(self) -> None:
+        self.run_app("cpu", SKYLAKE)
+
+    def test_tigerlake(self) -> None:
+        self.run_app("cpu", TIGERLAKE)
+
+
+if __name__ == "__main__":
+    unittest.main()
