@@ -82,7 +82,8 @@ static void config_write(uint8_t off, uint8_t size, uint32_t value)
 
 /* --- ports ------------------------------------------------------------------------------------------- */
 
-static void own_access(uint8_t off, struct io_access *access)
+/* Out of line: the other case is the hot one. */
+__attribute__((noinline)) static void own_access(uint8_t off, struct io_access *access)
 {
 	if (pci.vanished || off % access->size) {
 		/* An access across registers is split by no known system: nothing answers. */
