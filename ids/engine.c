@@ -38,6 +38,8 @@ const char *ids_blob_reason(const void *blob, size_t len)
 
 static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *blob, size_t len)
 {
+	void *mpm_memory;
+
 	if (!blob)
 		return 0;
 	if (blob_open(&ids->blob, blob, len))
@@ -47,8 +49,10 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 	ids->matcher.pattern_seen = ops->alloc(ops->ctx, (size_t)matcher_size(&ids->blob));
 	ids->limit =
 	    ops->alloc(ops->ctx, ((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
-	if (!ids->matcher.pattern_seen || !ids->limit)
+	mpm_memory = ops->alloc(ops->ctx, MPM_MEMORY);
+	if (!ids->matcher.pattern_seen || !ids->limit || !mpm_memory)
 		return -ENOMEM;
+	mpm_init(&ids->matcher.mpm, &ids->blob, mpm_memory);
 	ids->rules = true;
 	return 0;
 }

@@ -2,7 +2,6 @@
 
 #include "ids/bytes.h"
 #include "ids/rules/matcher.h"
-#include "ids/rules/mpm.h"
 #include "ids/rules/op.h"
 
 struct run {
@@ -198,5 +197,5 @@ void matcher_run(struct matcher *m, const struct packet *p, const struct flow_re
 		memset(m->pattern_seen, 0, matcher_size(m->blob));
 		m->generation = 1;
 	}
-	mpm_scan(m->blob, p->payload, p->payload_len, on_pattern, &run);
+	mpm_scan(&m->mpm, p->payload, p->payload_len, on_pattern, &run);
 }

@@ -11,9 +11,11 @@
 #include "ids/flow/flow.h"
 #include "ids/packet/packet.h"
 #include "ids/rules/blob.h"
+#include "ids/rules/mpm.h"
 
 struct matcher {
 	const struct blob *blob;
+	struct mpm mpm;
 	uint32_t *pattern_seen; /* per pattern: generation it was last met in */
 	uint32_t generation;
 	struct ids_stats *stats;

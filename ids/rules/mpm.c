@@ -1,3 +1,5 @@
+#include <stdbool.h>
+
 #include "ids/bytes.h"
 #include "ids/rules/mpm.h"
 
@@ -74,20 +76,79 @@ static uint32_t step(const struct blob *b, const struct blob_state *s, uint8_t c
 	return 0;
 }
 
-void mpm_scan(const struct blob *b, const uint8_t *data, size_t len, mpm_hit hit, void *ctx)
+static uint8_t upper(uint8_t c)
 {
+	return c >= 'a' && c <= 'z' ? (uint8_t)(c - 32) : c;
+}
+
+static void set_pair(struct mpm *m, uint8_t first, uint8_t second)
+{
+	m->pairs[first << 5 | second >> 3] |= (uint8_t)(1 << (second & 7));
+}
+
+static bool pair_begins(const struct mpm *m, const uint8_t *at)
+{
+	return m->pairs[at[0] << 5 | at[1] >> 3] >> (at[1] & 7) & 1;
+}
+
+/* All pairs that may begin a pattern with `first`, in upper and lower case. */
+static void add_pairs(struct mpm *m, const struct blob_state *s, uint8_t first)
+{
+	const struct blob *b = m->blob;
+
+	/* A pattern of one octet may be followed by any. */
+	for (unsigned second = 0; s->pattern != BLOB_NONE && second < 256; second++)
+		set_pair(m, first, (uint8_t)second);
+	for (uint32_t i = 0; i < s->edge_count; i++) {
+		uint8_t second = (uint8_t)b->edge[s->edge_first + i];
+
+		set_pair(m, first, second);
+		set_pair(m, first, upper(second));
+	}
+}
+
+void mpm_init(struct mpm *m, const struct blob *b, void *memory)
+{
+	m->blob = b;
+	m->pairs = memory;
+	for (unsigned c = 0; b->count[BLOB_MPM_STATES] && c < 256; c++) {
+		uint32_t s = b->mpm_root[c];
+
+		if (!s)
+			continue;
+		add_pairs(m, &b->state[s], (uint8_t)c);
+		add_pairs(m, &b->state[s], upper((uint8_t)c));
+	}
+}
+
+/* From `i` on, the first octet at which a pattern may begin; the last octet always may. */
+static size_t skip(const struct mpm *m, const uint8_t *data, size_t i, size_t len)
+{
+	while (i + 1 < len && !pair_begins(m, data + i))
+		i++;
+	return i;
+}
+
+void mpm_scan(const struct mpm *m, const uint8_t *data, size_t len, mpm_hit hit, void *ctx)
+{
+	const struct blob *b = m->blob;
 	const struct blob_state *state = b->state;
 	uint32_t at = 0;
 
 	if (b->count[BLOB_MPM_STATES] == 0)
 		return;
 	for (size_t i = 0; i < len; i++) {
-		uint8_t c = lower(data[i]);
 		uint32_t next = 0;
+		uint8_t c;
 
+		if (!at)
+			i = skip(m, data, i, len);
+		c = lower(data[i]);
 		while (at && !(next = step(b, &state[at], c)))
 			at = state[at].fail;
-		at = at ? next : b->mpm_root[c];
+		if (!at && (i + 1 == len || pair_begins(m, data + i)))
+			next = b->mpm_root[c];
+		at = next;
 		for (uint32_t s = state[at].pattern != BLOB_NONE ? at : state[at].dict; s;
 		     s = state[s].dict)
 			hit(ctx, state[s].pattern);

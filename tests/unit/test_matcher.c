@@ -73,6 +73,8 @@ static void test_automaton(void **state)
 		struct found found = {0};
 		uint8_t text[2000];
 		struct blob b = {0};
+		uint8_t memory[MPM_MEMORY] = {0};
+		struct mpm m;
 
 		mpm_build(patterns, n, &root, &states, &edges);
 		b.mpm_root = (void *)root.at;
@@ -86,7 +88,8 @@ static void test_automaton(void **state)
 		assert_null(mpm_check(&b));
 		for (size_t i = 0; i < sizeof(text); i++)
 			text[i] = (uint8_t)("abAB\x80zc"[random_below(7)]);
-		mpm_scan(&b, text, sizeof(text), on_hit, &found);
+		mpm_init(&m, &b, memory);
+		mpm_scan(&m, text, sizeof(text), on_hit, &found);
 		for (uint32_t i = 0; i < n; i++)
 			assert_int_equal(found.count[i], naive(&patterns[i], text, sizeof(text)));
 		free(root.at);
