@@ -1,5 +1,5 @@
-/* udpcat PORT: print every UDP datagram that comes to PORT, a line each. For the demo's guest, whose
- * busybox has no such program. */
+/* udpcat PORT: print every UDP datagram that comes to PORT, a line each. For the demo's guest,
+ * whose busybox has no such program. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>

@@ -23,19 +23,29 @@ def quiet(argv: list[str]) -> int:
 class OptionsTest(unittest.TestCase):
     def test_the_contract_is_accepted(self) -> None:
         got = cli.parser().parse_args(
-            "run --platform bochs --cpu m --smp 2 --mem 512 --kernel k --modules d --overlay o --init i --config c "
-            "--rules r --no-vigil --net tap --host-script h --pcap-in p --pcap-out q --eve e --console n --json j "
-            "--timeout 12.5".split()
+            "run --platform bochs --cpu m --smp 2 --mem 512 --kernel k --modules d --overlay o "
+            "--init i --config c --rules r --no-vigil --net tap --host-script h --pcap-in p "
+            "--pcap-out q --eve e --console n --json j --timeout 12.5".split()
         )
-        self.assertEqual((got.smp, got.mem, got.timeout, got.no_vigil, got.net), (2, 512, 12.5, True, "tap"))
+        self.assertEqual(
+            (got.smp, got.mem, got.timeout, got.no_vigil, got.net), (2, 512, 12.5, True, "tap")
+        )
 
     def test_bad_options_are_faults_of_the_lab(self) -> None:
         for argv in (
-            ["run", "--nonsense"], ["run", "--smp", "0"], ["run", "--smp", "x"], ["run", "--timeout", "-1"],
-            ["run", "--timeout", "nan"], ["run", "--platform", "vmware"], [],
-            ["run", "--init", "/nonexistent"], ["run", "--pcap-out", "x"],
-            ["run", "--overlay", "/nonexistent"], ["run", "--net", "tap", "--host-script", "/etc/passwd"],
-            ["run", "--append", "a\nb"], ["run", "--config-exact"],
+            ["run", "--nonsense"],
+            ["run", "--smp", "0"],
+            ["run", "--smp", "x"],
+            ["run", "--timeout", "-1"],
+            ["run", "--timeout", "nan"],
+            ["run", "--platform", "vmware"],
+            [],
+            ["run", "--init", "/nonexistent"],
+            ["run", "--pcap-out", "x"],
+            ["run", "--overlay", "/nonexistent"],
+            ["run", "--net", "tap", "--host-script", "/etc/passwd"],
+            ["run", "--append", "a\nb"],
+            ["run", "--config-exact"],
         ):
             self.assertEqual(quiet(argv), 75, argv)
 
@@ -44,7 +54,9 @@ class OptionsTest(unittest.TestCase):
             self.assertEqual(quiet(["run", "--platform", name]), 77)
 
     def test_help_names_the_statuses(self) -> None:
-        done = subprocess.run([TOP / "tools/lab", "run", "--help"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [TOP / "tools/lab", "run", "--help"], capture_output=True, text=True, check=False
+        )
         self.assertEqual(done.returncode, 0)
         for word in ("70", "75", "77", "--pcap-out"):
             self.assertIn(word, done.stdout)
@@ -52,7 +64,9 @@ class OptionsTest(unittest.TestCase):
 
 class ConfigTest(unittest.TestCase):
     def test_missing_keys_are_completed(self) -> None:
-        text, keys = config.compose(b"# mine\r\nserial = com1\nnic=none", {"serial": "com2", "next": "\\k"}, {}, True)
+        text, keys = config.compose(
+            b"# mine\r\nserial = com1\nnic=none", {"serial": "com2", "next": "\\k"}, {}, True
+        )
         self.assertEqual(keys, {"serial": "com1", "nic": "none", "next": "\\k"})
         self.assertTrue(text.startswith(b"# mine\nserial = com1\n"))
         self.assertNotIn(b"com2", text)
@@ -67,10 +81,17 @@ class ConfigTest(unittest.TestCase):
         self.assertEqual(config.compose(given, {"a": "b"}, {}, False)[0], given)
 
     def test_broken_bytes_survive(self) -> None:
-        self.assertIn(b"\xff\xfe broken\n", config.compose(b"\xff\xfe broken\n", {"a": "b"}, {}, True)[0])
+        self.assertIn(
+            b"\xff\xfe broken\n", config.compose(b"\xff\xfe broken\n", {"a": "b"}, {}, True)[0]
+        )
 
     def test_alert_port(self) -> None:
-        for value, port in (("com1", "console"), ("COM2", "alerts"), ("none", "none"), ("0x2F8", "alerts")):
+        for value, port in (
+            ("com1", "console"),
+            ("COM2", "alerts"),
+            ("none", "none"),
+            ("0x2F8", "alerts"),
+        ):
             self.assertEqual(config.alert_port({"serial": value}), port)
         self.assertEqual(config.alert_port({}), "alerts")
 
@@ -97,7 +118,13 @@ class KernelTest(unittest.TestCase):
         self._dir = tempfile.TemporaryDirectory()
         self.root = Path(self._dir.name)
         (self.root / "kernel").mkdir()
-        for name, depends in (("a", "b-c,d"), ("b_c", "d"), ("d", ""), ("loop", "loop2"), ("loop2", "loop")):
+        for name, depends in (
+            ("a", "b-c,d"),
+            ("b_c", "d"),
+            ("d", ""),
+            ("loop", "loop2"),
+            ("loop2", "loop"),
+        ):
             path = self.root / "kernel" / f"{name}.ko"
             path.write_bytes(module(depends))
         (self.root / "kernel/d.ko").unlink()
@@ -141,7 +168,11 @@ class PcapTest(unittest.TestCase):
         return Path(name)
 
     def test_both_byte_orders(self) -> None:
-        for order, magic, unit in (("<", 0xA1B2C3D4, 1e-6), (">", 0xA1B2C3D4, 1e-6), ("<", 0xA1B23C4D, 1e-9)):
+        for order, magic, unit in (
+            ("<", 0xA1B2C3D4, 1e-6),
+            (">", 0xA1B2C3D4, 1e-6),
+            ("<", 0xA1B23C4D, 1e-9),
+        ):
             data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, 1)
             data += struct.pack(order + "IIII", 10, 5, 3, 3) + b"abc"
             data += struct.pack(order + "IIII", 11, 0, 9, 9) + b"cut"

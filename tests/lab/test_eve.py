@@ -57,14 +57,24 @@ class ChannelTest(unittest.TestCase):
 
     def test_broken_events_are_counted_not_taken(self) -> None:
         channel = Channel()
-        for line in (b"{", b'{"a":1}', b'{"event_type":3}', b"{" * 5000, b'{"event_type":"x"', b"{\xff}"):
+        for line in (
+            b"{",
+            b'{"a":1}',
+            b'{"event_type":3}',
+            b"{" * 5000,
+            b'{"event_type":"x"',
+            b"{\xff}",
+        ):
             self.assertIsNone(channel.line(line))
         self.assertEqual((channel.broken, sum(channel.events.values())), (6, 0))
 
     def test_failures(self) -> None:
         for text, bad in (
-            (b"vigil: panic: CPU 0 exit 48", True), (b"vigil: VM-entry failure: host RIP", True),
-            (b"vigil: no panic", False), (b"the guest says vigil: panic", False), (b"vigil: panicky", False),
+            (b"vigil: panic: CPU 0 exit 48", True),
+            (b"vigil: VM-entry failure: host RIP", True),
+            (b"vigil: no panic", False),
+            (b"the guest says vigil: panic", False),
+            (b"vigil: panicky", False),
         ):
             channel = Channel()
             channel.line(text)
@@ -72,8 +82,11 @@ class ChannelTest(unittest.TestCase):
 
     def test_odd_bodies(self) -> None:
         channel = Channel()
-        for line in (b'{"event_type":"hypervisor","hypervisor":[1]}', b'{"event_type":"hypervisor","seq":"x"}',
-                     b'{"event_type":"hypervisor","hypervisor":{"action":"stats","exits":5}}'):
+        for line in (
+            b'{"event_type":"hypervisor","hypervisor":[1]}',
+            b'{"event_type":"hypervisor","seq":"x"}',
+            b'{"event_type":"hypervisor","hypervisor":{"action":"stats","exits":5}}',
+        ):
             got = channel.line(line)
             assert got is not None
             self.assertTrue(event_line(got).startswith("hypervisor"))

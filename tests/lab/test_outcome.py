@@ -37,9 +37,14 @@ class StatusTest(unittest.TestCase):
 
     def test_summary_is_json(self) -> None:
         told = channel()
-        told.line(b'{"event_type":"hypervisor","hypervisor":{"action":"stats","exits":{"cpuid":4},"frames":2}}')
+        told.line(
+            b'{"event_type":"hypervisor",'
+            b'"hypervisor":{"action":"stats","exits":{"cpuid":4},"frames":2}}'
+        )
         told.line(b'{"event_type":"alert","alert":{"action":"blocked"}}')
-        made = Outcome(platform="bochs", guest_status=0, boot_seconds=6.5, boot_tsc=100, end_tsc=150)
+        made = Outcome(
+            platform="bochs", guest_status=0, boot_seconds=6.5, boot_tsc=100, end_tsc=150
+        )
         got = json.loads(json.dumps(summary(made, told, True)))
         self.assertEqual(got["exits"], {"cpuid": 4})
         self.assertEqual(got["events"], {"hypervisor": 1, "alert": 1})

@@ -15,16 +15,21 @@ from .paths import TOP, LabError, Unavailable, say
 
 VGA_ROMS = ("/usr/share/vgabios/vgabios.bin", "/usr/share/bochs/VGABIOS-lgpl-latest")
 DEFAULT_CPU = "corei7_haswell_4770"
-# Models whose CPUID leaf 15H announces a TSC of some GHz, while Bochs' counts one tick per instruction.
+# Models whose CPUID leaf 15H announces a TSC of some GHz; Bochs' counts one tick per instruction.
 ANNOUNCES_TSC = {
-    "corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake", "sapphire_rapids", "arrow_lake",
+    "corei7_skylake_x",
+    "corei3_cnl",
+    "corei7_icelake_u",
+    "tigerlake",
+    "sapphire_rapids",
+    "arrow_lake",
 }
 # On the others Linux measures the TSC, which then counts retired instructions.
 TROUBLE = re.compile(r"VMENTER FAIL|VMFAIL: VMCS|>>PANIC<<")
 
-# Unknown MSRs fault, as on a real machine; but firmware and kernel read some that every Intel CPU has,
-# before they could take a fault, and Bochs' models lack. Address, type, then high and low halves of the
-# value at reset, the reserved and the ignored bits.
+# Unknown MSRs fault, as on a real machine; but firmware and kernel read some that every Intel CPU
+# has, before they could take a fault, and Bochs' models lack. Address, type, then high and low
+# halves of the value at reset, the reserved and the ignored bits.
 MSRS = """\
 0x017 0 00000000 00000000 ffffffff ffffffff 00000000 00000000 # IA32_PLATFORM_ID
 0x08b 0 00000000 00000000 00000000 00000000 00000000 00000000 # IA32_BIOS_SIGN_ID
@@ -32,11 +37,12 @@ MSRS = """\
 0x0e8 0 00000000 00000000 00000000 00000000 00000000 00000000 # IA32_APERF
 0x179 0 00000000 00000000 ffffffff ffffffff 00000000 00000000 # IA32_MCG_CAP: no banks
 0x17a 0 00000000 00000000 00000000 00000000 00000000 00000000 # IA32_MCG_STATUS
-0x1a0 0 00000000 00041801 00000000 00000000 00000000 00000000 # IA32_MISC_ENABLE: MONITOR, no BTS, no PEBS
+0x1a0 0 00000000 00041801 00000000 00000000 00000000 00000000 # IA32_MISC_ENABLE: MONITOR
 """
 
 CONFIG = """\
-cpu: model={cpu}, count={smp}, ips={ips}, reset_on_triple_fault=0, ignore_bad_msrs=0, msrs="msrs.def"
+cpu: model={cpu}, count={smp}, ips={ips}, reset_on_triple_fault=0
+cpu: ignore_bad_msrs=0, msrs="msrs.def"
 memory: guest={mem}, host={mem}
 romimage: file=ovmf.fd, options=none
 vgaromimage: file=vga.bin
@@ -71,7 +77,9 @@ class Build:
 
 def built() -> Build:
     folder = fetch("bochs")
-    return Build("Bochs 3.0, built without debugger", [str(folder / "bochs")], False, "nogui", False)
+    return Build(
+        "Bochs 3.0, built without debugger", [str(folder / "bochs")], False, "nogui", False
+    )
 
 
 def unpacked() -> Build:
@@ -79,8 +87,16 @@ def unpacked() -> Build:
     lib = root / "usr/lib/x86_64-linux-gnu"
     # Run by trixie's own dynamic loader with trixie's libraries.
     paths = ":".join(str(p) for p in (lib, lib / "pulseaudio", lib / "blas", lib / "lapack"))
-    args = [str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", paths, str(root / "usr/bin/bochs-bin")]
-    env = {"LTDL_LIBRARY_PATH": str(lib / "bochs/plugins"), "BXSHARE": str(root / "usr/share/bochs")}
+    args = [
+        str(root / "usr/lib64/ld-linux-x86-64.so.2"),
+        "--library-path",
+        paths,
+        str(root / "usr/bin/bochs-bin"),
+    ]
+    env = {
+        "LTDL_LIBRARY_PATH": str(lib / "bochs/plugins"),
+        "BXSHARE": str(root / "usr/share/bochs"),
+    }
     return Build("trixie's Bochs 3.0, unpacked", args, True, 'rfb, options="timeout=0"', True, env)
 
 
@@ -136,8 +152,13 @@ class Bochs(Emulator):
     def models(self) -> list[str]:
         """CPU models this Bochs knows."""
         done = subprocess.run(
-            [*self.build.args, "-help", "cpu"], env={**os.environ, **self.build.env},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False,
+            [*self.build.args, "-help", "cpu"],
+            env={**os.environ, **self.build.env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         return re.findall(r"^([a-z][a-z0-9_]*)$", done.stdout + done.stderr, re.M)
 
@@ -151,7 +172,9 @@ class Bochs(Emulator):
         model = self.model(machine)
         known = self.models()
         if known and model not in known:
-            raise LabError(f"{self.build.title} has no CPU model '{model}'; it has {' '.join(known)}")
+            raise LabError(
+                f"{self.build.title} has no CPU model '{model}'; it has {' '.join(known)}"
+            )
         work = machine.work
         rom = next((r for r in VGA_ROMS if Path(r).is_file()), None)
         if rom is None:
@@ -160,8 +183,15 @@ class Bochs(Emulator):
         shutil.copyfile(firmware(), work / "ovmf.fd")
         shutil.copyfile(rom, work / "vga.bin")
         text = CONFIG.format(
-            cpu=model, smp=machine.smp, ips=machine.ips, mem=machine.mem, display=self.build.display,
-            console=machine.console, alerts=machine.alerts, image=machine.image, sync="none",
+            cpu=model,
+            smp=machine.smp,
+            ips=machine.ips,
+            mem=machine.mem,
+            display=self.build.display,
+            console=machine.console,
+            alerts=machine.alerts,
+            image=machine.image,
+            sync="slowdown" if machine.realtime else "none",
         )
         if self.build.plugins:
             nic = ", e1000=1" if machine.tap else ""
@@ -188,4 +218,6 @@ class Bochs(Emulator):
             return []
         whole = new[: new.rfind(b"\n") + 1]
         self._read += len(whole)
-        return [line for line in whole.decode("utf-8", "replace").splitlines() if TROUBLE.search(line)]
+        return [
+            line for line in whole.decode("utf-8", "replace").splitlines() if TROUBLE.search(line)
+        ]

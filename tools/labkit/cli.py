@@ -20,52 +20,129 @@ from .paths import TOP, LabError, Unavailable, build_dir, say
 
 EPILOG = """\
 exit status: the guest script's; 70 when Vigil failed (panic, VM-entry failure, no `ready` event),
-75 for a fault of the lab or a time-out, 77 where the platform is not available, 130 when interrupted.
+75 for a fault of the lab or a time-out, 77 where the platform is not available, 130 when
+interrupted.
 """
 CONSOLE_ARGS = "console=ttyS0,115200 quiet loglevel=3"
 # No test of the crypto code at boot, no probing for BIOS disks, random numbers at once: nothing
 # there depends on time or on the host. Mitigations stay as the kernel chooses.
 KERNEL_ARGS = "rdinit=/lab/init panic=0 cryptomgr.notests edd=off random.trust_cpu=on"
+# Bochs skips idle time, so a guest that waits lives some 25 seconds in one of the host's. Alone it
+# does not mind; but with a peer on the host the two must agree on what a time-out is, so then the
+# guest's time is held back to the host's. Its rate is then set to about what Bochs can do, since
+# holding back also bounds the speed.
+FREE_IPS = 50_000_000
+REAL_IPS = 200_000_000
 NEXT_ARGS_MAX = 511  # hv/config.h, CONFIG_ARGS_MAX
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="tools/lab", description="Boot Vigil and a guest on an emulated machine.")
+    top = argparse.ArgumentParser(
+        prog="tools/lab", description="Boot Vigil and a guest on an emulated machine."
+    )
     commands = top.add_subparsers(dest="command", required=True)
     commands.add_parser("deps", help="install and fetch all that a run needs")
     commands.add_parser("platforms", help="say which platforms this machine has")
     p = commands.add_parser(
-        "run", help="one run", epilog=EPILOG, allow_abbrev=False,
+        "run",
+        help="one run",
+        epilog=EPILOG,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = p.add_argument
-    add("--platform", choices=platforms.PLATFORMS, default="auto", help="default: kvm if usable, else bochs")
-    add("--cpu", metavar="MODEL", default="", help=f"CPU model (bochs: {bochs.DEFAULT_CPU}; kvm: host)")
+    add(
+        "--platform",
+        choices=platforms.PLATFORMS,
+        default="auto",
+        help="default: kvm if usable, else bochs",
+    )
+    add(
+        "--cpu",
+        metavar="MODEL",
+        default="",
+        help=f"CPU model (bochs: {bochs.DEFAULT_CPU}; kvm: host)",
+    )
     add("--smp", metavar="N", type=count(1, 8), default=1, help="CPUs (default 1)")
     add("--mem", metavar="MIB", type=count(128, 65536), default=1024, help="memory (default 1024)")
-    add("--kernel", metavar="BZIMAGE", type=Path, help="guest kernel (default: Debian's linux-image-cloud-amd64)")
-    add("--modules", metavar="DIR", type=Path, help="its modules: /lib/modules/RELEASE or a folder that holds it")
+    add(
+        "--kernel",
+        metavar="BZIMAGE",
+        type=Path,
+        help="guest kernel (default: Debian's linux-image-cloud-amd64)",
+    )
+    add(
+        "--modules",
+        metavar="DIR",
+        type=Path,
+        help="its modules: /lib/modules/RELEASE or a folder that holds it",
+    )
     add("--overlay", metavar="DIR", type=Path, help="files copied over the guest's root")
-    add("--init", metavar="SCRIPT", type=Path, help="run in the guest; its exit status ends the run")
-    add("--config", metavar="FILE", type=Path, help="vigil.cfg; keys it lacks are completed by the lab")
+    add(
+        "--init", metavar="SCRIPT", type=Path, help="run in the guest; its exit status ends the run"
+    )
+    add(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="vigil.cfg; keys it lacks are completed by the lab",
+    )
     add("--rules", metavar="FILE", type=Path, help="rules for vigilc (or a compiled blob, *.vrb)")
     add("--no-vigil", action="store_true", help="boot the same image without Vigil")
-    add("--net", choices=("none", "tap"), default="none", help="network card on a TAP in a namespace")
-    add("--host-script", metavar="SCRIPT", type=Path, help="run in that namespace after the guest's LAB-READY")
-    add("--pcap-in", metavar="FILE", type=Path, help="capture replayed into the TAP after LAB-READY")
+    add(
+        "--net",
+        choices=("none", "tap"),
+        default="none",
+        help="network card on a TAP in a namespace",
+    )
+    add(
+        "--host-script",
+        metavar="SCRIPT",
+        type=Path,
+        help="run in that namespace after the guest's LAB-READY",
+    )
+    add(
+        "--pcap-in", metavar="FILE", type=Path, help="capture replayed into the TAP after LAB-READY"
+    )
     add("--pcap-out", metavar="FILE", type=Path, help="record the TAP")
     add("--eve", metavar="FILE", type=Path, help="receives every EVE line as it comes")
     add("--console", metavar="FILE", type=Path, help="receives the guest's console")
     add("--json", metavar="FILE", type=Path, help="summary of the run")
-    add("--timeout", metavar="SECONDS", type=seconds, default=900.0, help="wall time at most (default 900)")
+    add(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=900.0,
+        help="wall time at most (default 900)",
+    )
     more = p.add_argument_group("beyond the common interface")
-    more.add_argument("--append", metavar="ARGS", default="", help="more words for the kernel's command line")
-    more.add_argument("--config-exact", action="store_true", help="use --config byte for byte, complete nothing")
-    more.add_argument("--esp", metavar="DIR", type=Path, help="files copied over the EFI system partition")
-    more.add_argument("--ips", metavar="N", type=count(10**6, 10**10), default=50_000_000,
-                      help="bochs: instructions per second of guest time (default 50000000)")
-    more.add_argument("--show", choices=ui.SHOW, default="alerts", help="what to print (default alerts)")
-    more.add_argument("--keep", metavar="DIR", type=Path, help="keep the run's files (logs, configuration)")
+    more.add_argument(
+        "--append", metavar="ARGS", default="", help="more words for the kernel's command line"
+    )
+    more.add_argument(
+        "--config-exact", action="store_true", help="use --config byte for byte, complete nothing"
+    )
+    more.add_argument(
+        "--esp", metavar="DIR", type=Path, help="files copied over the EFI system partition"
+    )
+    more.add_argument(
+        "--clock",
+        choices=("auto", "free", "real"),
+        default="auto",
+        help="bochs: guest time runs free, or never ahead of the host's (auto: real with tap)",
+    )
+    more.add_argument(
+        "--ips",
+        metavar="N",
+        type=count(10**6, 10**10),
+        help=f"bochs: instructions per second of guest time (free {FREE_IPS}, real {REAL_IPS})",
+    )
+    more.add_argument(
+        "--show", choices=ui.SHOW, default="alerts", help="what to print (default alerts)"
+    )
+    more.add_argument(
+        "--keep", metavar="DIR", type=Path, help="keep the run's files (logs, configuration)"
+    )
     return top
 
 
@@ -120,7 +197,7 @@ def install(groups: list[str]) -> None:
 
 
 def wants_e1000(options: argparse.Namespace, vigil: bool) -> bool:
-    """Whether the guest sees the machine's own card, which Debian's cloud kernel has no driver for."""
+    """Whether the guest sees the machine's own card: Debian's cloud kernel has no driver for it."""
     return options.net == "tap" and not vigil
 
 
@@ -142,7 +219,10 @@ def compile_rules(rules: Path, work: Path) -> Path:
         raise LabError(f"{compiler} is missing: run make")
     blob = work / "rules.vrb"
     done = subprocess.run(
-        [str(compiler), "-S", str(rules), "-o", str(blob)], capture_output=True, text=True, check=False
+        [str(compiler), "-S", str(rules), "-o", str(blob)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.stderr:
         say(done.stderr.rstrip())
@@ -156,13 +236,16 @@ def esp_files(
 ) -> tuple[dict[str, Path | bytes], dict[str, str]]:
     """The files of the EFI system partition, and the configuration's keys."""
     build = build_dir()
-    args = f"initrd=\\initrd.img {CONSOLE_ARGS} {KERNEL_ARGS} {emulator.kernel_args(machine)} {options.append}"
-    args = " ".join(args.split())
+    words = ["initrd=\\initrd.img", CONSOLE_ARGS, KERNEL_ARGS, emulator.kernel_args(machine)]
+    args = " ".join(" ".join([*words, options.append]).split())
     if len(args) > NEXT_ARGS_MAX:
         raise LabError(f"the kernel's command line is longer than {NEXT_ARGS_MAX} characters")
     wanted = {
-        "serial": "com2", "stats_interval": "1", "log_level": "info",
-        "next": "\\vmlinuz.efi", "next_args": args,
+        "serial": "com2",
+        "stats_interval": "1",
+        "log_level": "info",
+        "next": "\\vmlinuz.efi",
+        "next_args": args,
     }
     if options.rules is not None:
         wanted["rules"] = "\\vigil\\rules.vrb"
@@ -217,9 +300,18 @@ def command_run(options: argparse.Namespace, argv: list[str]) -> int:
         network.setup()
     screen = ui.Ui(options.show)
     with workplace(options.keep) as work:
+        real = options.clock == "real" or (options.clock == "auto" and options.net == "tap")
         machine = Machine(
-            work=work, image="disk.img", console="com1", alerts="com2", cpu=options.cpu, smp=options.smp,
-            mem=options.mem, tap=network.TAP if options.net == "tap" else "", ips=options.ips,
+            work=work,
+            image="disk.img",
+            console="com1",
+            alerts="com2",
+            cpu=options.cpu,
+            smp=options.smp,
+            mem=options.mem,
+            tap=network.TAP if options.net == "tap" else "",
+            ips=options.ips or (REAL_IPS if real else FREE_IPS),
+            realtime=real,
         )
         files, keys = esp_files(options, emulator, machine, guest)
         screen.stage(f"image (kernel {guest.release})")
@@ -231,7 +323,12 @@ def command_run(options: argparse.Namespace, argv: list[str]) -> int:
 
 
 def follow(
-    options: argparse.Namespace, emulator: Emulator, machine: Machine, keys: dict[str, str], vigil: bool, screen: ui.Ui
+    options: argparse.Namespace,
+    emulator: Emulator,
+    machine: Machine,
+    keys: dict[str, str],
+    vigil: bool,
+    screen: ui.Ui,
 ) -> int:
     """Run the machine and account for it."""
     port = config.alert_port(keys)
@@ -245,8 +342,17 @@ def follow(
         run.open_out(options.console, machine.work / "console.txt") as console_out,
     ):
         one = run.Run(
-            emulator, machine, result, screen, port, options.host_script, options.pcap_in,
-            eve, eve_out, console_out, options.timeout,
+            emulator,
+            machine,
+            result,
+            screen,
+            port,
+            options.host_script,
+            options.pcap_in,
+            eve,
+            eve_out,
+            console_out,
+            options.timeout,
         )
         try:
             one.go()

@@ -1,4 +1,7 @@
-"""A reproducible `newc` cpio archive (Linux Documentation/driver-api/early-userspace/buffer-format.rst)."""
+"""A reproducible `newc` cpio archive.
+
+The format: Linux Documentation/driver-api/early-userspace/buffer-format.rst.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,14 @@ class Cpio:
             elif stat.S_ISLNK(held[0]) and not stat.S_ISLNK(mode):
                 # As `cp -r` onto the root would: through the link, if it stays inside.
                 target = held[1].decode()
-                inside = target if target.startswith("/") else os.path.join(os.path.dirname(parent), target)
-                self._put(os.path.join(os.path.normpath(inside), os.path.basename(name)), mode, data, dev)
+                inside = (
+                    target
+                    if target.startswith("/")
+                    else os.path.join(os.path.dirname(parent), target)
+                )
+                self._put(
+                    os.path.join(os.path.normpath(inside), os.path.basename(name)), mode, data, dev
+                )
                 return
             elif not stat.S_ISDIR(held[0]) and not stat.S_ISLNK(held[0]):
                 self._entries[parent] = (stat.S_IFDIR | 0o755, b"", (0, 0))
@@ -57,7 +66,7 @@ class Cpio:
         self._put(path, stat.S_IFCHR | mode, b"", (major, minor))
 
     def tree(self, source: Path) -> None:
-        """Everything under `source`, copied over what is there; devices and sockets are passed over."""
+        """Everything under `source`, copied over what is there, but devices and sockets."""
         for folder, folders, files in os.walk(source):
             folders.sort()
             for name in sorted(folders + files):

@@ -91,9 +91,13 @@ class Apt:
         self.run("apt-get", "-qq", "update", timeout=600)
         stamp.touch()
 
-    def run(self, *args: str, cwd: Path | None = None, check: bool = True, timeout: int = 1800) -> str:
+    def run(
+        self, *args: str, cwd: Path | None = None, check: bool = True, timeout: int = 1800
+    ) -> str:
         """Run one apt command under the private configuration; its output."""
-        env = dict(os.environ, APT_CONFIG=str(self.config), LC_ALL="C", DEBIAN_FRONTEND="noninteractive")
+        env = dict(
+            os.environ, APT_CONFIG=str(self.config), LC_ALL="C", DEBIAN_FRONTEND="noninteractive"
+        )
         try:
             done = subprocess.run(
                 args, cwd=cwd, env=env, text=True, capture_output=True, timeout=timeout, check=False
@@ -147,7 +151,14 @@ class Apt:
             archives = where / "archives"
             (archives / "partial").mkdir(parents=True, exist_ok=True)
             self.run(
-                "apt-get", "-y", "-qq", "-d", "-o", f"Dir::Cache::archives={archives}", "install", package
+                "apt-get",
+                "-y",
+                "-qq",
+                "-d",
+                "-o",
+                f"Dir::Cache::archives={archives}",
+                "install",
+                package,
             )
             return sorted(archives.glob("*.deb"))
 
@@ -161,14 +172,24 @@ class Apt:
 
         def action() -> list[Path]:
             text = self.run("apt-cache", "showsrc", package)
-            stanzas = [s for s in text.split("\n\n") if re.search(rf"^Version: {re.escape(version)}$", s, re.M)]
+            stanzas = [
+                s
+                for s in text.split("\n\n")
+                if re.search(rf"^Version: {re.escape(version)}$", s, re.M)
+            ]
             if not stanzas:
                 raise LabError(f"source package {package} {version} is not in {self.suite}")
             sums = re.search(r"^Checksums-Sha256:\s*\n((?: .*\n?)+)", stanzas[0], re.M)
             if not sums:
                 raise LabError(f"the index has no SHA-256 of {package} {version}")
             self.run(
-                "apt-get", "-qq", "source", "--download-only", f"{package}={version}", cwd=where, check=False
+                "apt-get",
+                "-qq",
+                "source",
+                "--download-only",
+                f"{package}={version}",
+                cwd=where,
+                check=False,
             )
             good: list[Path] = []
             for line in sums.group(1).splitlines():
@@ -191,7 +212,10 @@ def unpack_deb(deb: Path, where: Path) -> None:
     fsys = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE)
     tar = subprocess.run(
         ["tar", "-x", "-C", str(where), "--keep-directory-symlink", "--no-same-owner", "-f", "-"],
-        stdin=fsys.stdout, capture_output=True, text=True, check=False,
+        stdin=fsys.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if fsys.stdout:
         fsys.stdout.close()

@@ -111,7 +111,8 @@ def event_line(event: dict[str, Any]) -> str:
             f"{event.get('proto', '?')} {event.get('src_ip', '?')}:{event.get('src_port', 0)}"
             f" -> {event.get('dest_ip', '?')}:{event.get('dest_port', 0)}"
         )
-        return f"alert {body.get('action', '?')} [{body.get('signature_id', '?')}] {body.get('signature', '')} {ends}"
+        rule = f"[{body.get('signature_id', '?')}] {body.get('signature', '')}"
+        return f"alert {body.get('action', '?')} {rule} {ends}"
     parts = []
     for key, value in body.items():
         if key != "action" and isinstance(value, (str, int, float)):

@@ -58,7 +58,9 @@ def fetch_newlib(work: Path) -> Path:
     tar = Path("/usr/src/newlib") / NEWLIB_TAR
     if not tar.exists():  # another release of Debian: the package of the one that has 3.3.0
         suite, _ = listed("newlib-source")
-        debian.unpack_deb(debian.Apt(suite, sources=False).download("newlib-source", work), work / "deb")
+        debian.unpack_deb(
+            debian.Apt(suite, sources=False).download("newlib-source", work), work / "deb"
+        )
         tar = work / "deb/usr/src/newlib" / NEWLIB_TAR
     (work / "tree").mkdir()
     run("tar", "-xf", tar, "--strip-components=1", "--no-same-owner", "-C", work / "tree")

@@ -20,10 +20,14 @@ PART_ID = "5649474C-0000-4000-8000-000000000002"
 
 def tool(args: list[str], text: str | None = None) -> None:
     """Run one of the disk tools (they live in /sbin, which a user's PATH may lack)."""
-    env = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", MTOOLS_SKIP_CHECK="1")
+    env = dict(
+        os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin", MTOOLS_SKIP_CHECK="1"
+    )
     env.setdefault("SOURCE_DATE_EPOCH", "946684800")
     try:
-        done = subprocess.run(args, input=text, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            args, input=text, env=env, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError as error:
         raise LabError(f"{args[0]} not found: run tools/deps lab") from error
     if done.returncode != 0:

@@ -38,9 +38,13 @@ def build(kernel: Kernel, overlay: Path | None, script: Path | None, net: str) -
     archive.node("dev/console", 0o600, 5, 1)
     archive.node("dev/null", 0o666, 1, 3)
     busybox(archive)
-    archive.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    archive.file(
+        "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+    )
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
-    archive.file("etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n10.77.0.1 host\n10.77.0.2 guest\n")
+    archive.file(
+        "etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n10.77.0.1 host\n10.77.0.2 guest\n"
+    )
     if overlay is not None:
         if not overlay.is_dir():
             raise LabError(f"no such overlay folder: {overlay}")

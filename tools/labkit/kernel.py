@@ -87,7 +87,9 @@ def read_module(path: Path) -> bytes:
         return lzma.decompress(raw)
     if path.suffix == ".zst":
         try:
-            return subprocess.run(["zstd", "-dcq"], input=raw, capture_output=True, check=True).stdout
+            return subprocess.run(
+                ["zstd", "-dcq"], input=raw, capture_output=True, check=True
+            ).stdout
         except (OSError, subprocess.CalledProcessError) as error:
             raise LabError(f"cannot decompress {path} (needs zstd: tools/deps lab)") from error
     return raw
@@ -113,7 +115,7 @@ def modinfo_depends(data: bytes) -> list[str]:
 
 
 def image_release(image: Path) -> str:
-    """The release inside a bzImage (Linux Documentation/arch/x86/boot.rst: kernel_version at 0x20E)."""
+    """The release inside a bzImage (Linux Documentation/arch/x86/boot.rst: kernel_version)."""
     with open(image, "rb") as handle:
         head = handle.read(0x10000)
     if len(head) < 0x260 or head[0x202:0x206] != b"HdrS":
@@ -123,8 +125,13 @@ def image_release(image: Path) -> str:
 
 
 def modules_folder(given: Path, release: str) -> Path:
-    """The modules of `release` in what the user gave: that folder itself, or a root or /lib/modules."""
-    for path in (given, given / release, given / "lib/modules" / release, given / "usr/lib/modules" / release):
+    """The modules of `release` in `given`: that folder itself, or a root or a /lib/modules."""
+    for path in (
+        given,
+        given / release,
+        given / "lib/modules" / release,
+        given / "usr/lib/modules" / release,
+    ):
         if (path / "kernel").is_dir():
             return path
     raise LabError(f"no modules of {release} in {given} (expected a folder with kernel/ in it)")
@@ -160,7 +167,9 @@ def installed_cloud() -> Kernel | None:
     """The cloud kernel that the installed meta-package stands for."""
     asked = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Depends}", "linux-image-cloud-amd64"],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     found = re.search(r"linux-image-([\w.+~-]+-cloud-amd64)", asked.stdout)
     if asked.returncode != 0 or not found:

@@ -25,6 +25,7 @@ class Machine:
     mem: int  # MiB
     tap: str  # TAP interface, empty: no network card
     ips: int  # Bochs only: instructions per second of guest time
+    realtime: bool = False  # Bochs only: guest time never runs ahead of the host's
 
 
 class Emulator:
@@ -43,7 +44,7 @@ class Emulator:
         raise NotImplementedError
 
     def command(self, machine: Machine) -> tuple[list[str], dict[str, str]]:
-        """The emulator's command line and additions to its environment; writes its configuration."""
+        """Write the emulator's configuration; its command line and additions to the environment."""
         raise NotImplementedError
 
     def trouble(self, machine: Machine) -> list[str]:
@@ -56,8 +57,13 @@ class Emulator:
         with open(machine.work / "emulator.out", "wb") as out:
             try:
                 return subprocess.Popen(
-                    args, cwd=machine.work, env={**env, **more}, stdin=subprocess.DEVNULL,
-                    stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                    args,
+                    cwd=machine.work,
+                    env={**env, **more},
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
             except OSError as error:
                 raise LabError(f"cannot start {args[0]}: {error.strerror}") from error

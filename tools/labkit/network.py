@@ -25,7 +25,7 @@ PACKET_STATISTICS = 6  # linux/if_packet.h
 SOL_PACKET = 263
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h
 SNAPLEN = 65535
-# The emulated card takes one frame per millisecond of guest time; the queue holds what comes faster.
+# The emulated card takes one frame per millisecond of guest time; the queue holds the others.
 QUEUE = 100000
 REPLAY_GAP = 0.1  # longest pause between two replayed frames, seconds
 REPLAY_RATE = 2000  # frames a second at most
@@ -37,17 +37,24 @@ def unshare_args() -> list[str]:
     The namespace vanishes with its last process, however that ends. Without root a user namespace
     gives the rights over it.
     """
-    return ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount"]
+    return [
+        "unshare",
+        *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
+        "--net",
+        "--mount",
+    ]
 
 
 def enter(argv: list[str]) -> None:
-    """Start this program again inside a namespace of its own; returns at once if it is there already."""
+    """Start this program again inside a namespace of its own; returns if it is there already."""
     if os.environ.get(INSIDE) == str(os.getpid()):
         return
     if not Path("/dev/net/tun").exists():
         raise Unavailable("--net tap: this machine has no /dev/net/tun")
     try:
-        probe = subprocess.run([*unshare_args(), "true"], capture_output=True, text=True, check=False)
+        probe = subprocess.run(
+            [*unshare_args(), "true"], capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise Unavailable(f"--net tap: no unshare (util-linux): {error.strerror}") from error
     if probe.returncode != 0:
@@ -70,12 +77,19 @@ def ip(*args: str) -> None:
 
 def setup() -> None:
     """Make the TAP and the host's addresses; to be called inside the namespace."""
-    # So that /sys/class/net shows this namespace to host scripts; not everywhere allowed, not needed.
+    # So that /sys/class/net shows this namespace to host scripts; not allowed everywhere.
     subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], capture_output=True, check=False)
-    for key, value in (("accept_ra", 0), ("router_solicitations", 0), ("dad_transmits", 0), ("accept_dad", 0)):
+    for key, value in (
+        ("accept_ra", 0),
+        ("router_solicitations", 0),
+        ("dad_transmits", 0),
+        ("accept_dad", 0),
+    ):
         for scope in ("all", "default"):
             with contextlib.suppress(OSError):
-                Path(f"/proc/sys/net/ipv6/conf/{scope}/{key}").write_text(f"{value}\n", encoding="ascii")
+                Path(f"/proc/sys/net/ipv6/conf/{scope}/{key}").write_text(
+                    f"{value}\n", encoding="ascii"
+                )
     ip("link", "set", "lo", "up")
     ip("tuntap", "add", "dev", TAP, "mode", "tap")
     # No link-local address of its own accord, no router solicitations: only the run's own frames.
@@ -121,7 +135,9 @@ class Recorder:
             for level, kind, value in control:
                 if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(value) >= 16:
                     seconds, nanos = struct.unpack_from("<qq", value)
-            self._out.write(struct.pack("<IIII", seconds & 0xFFFFFFFF, nanos, len(data), len(data)) + data)
+            self._out.write(
+                struct.pack("<IIII", seconds & 0xFFFFFFFF, nanos, len(data), len(data)) + data
+            )
             self.frames += 1
 
     def close(self) -> None:
@@ -129,7 +145,9 @@ class Recorder:
         self._stop.set()
         self._thread.join(10)
         with contextlib.suppress(OSError):
-            self.lost = struct.unpack("<II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
+            self.lost = struct.unpack(
+                "<II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+            )[1]
         self._socket.close()
         self._out.close()
 
@@ -143,8 +161,10 @@ def read_pcap(path: Path) -> Iterator[tuple[float, bytes]]:
     with handle:
         head = handle.read(24)
         magics = {
-            b"\xd4\xc3\xb2\xa1": ("<", 1e-6), b"\xa1\xb2\xc3\xd4": (">", 1e-6),
-            b"\x4d\x3c\xb2\xa1": ("<", 1e-9), b"\xa1\xb2\x3c\x4d": (">", 1e-9),
+            b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
+            b"\xa1\xb2\xc3\xd4": (">", 1e-6),
+            b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
+            b"\xa1\xb2\x3c\x4d": (">", 1e-9),
         }
         if len(head) < 24 or head[:4] not in magics:
             raise LabError(f"{path} is not a pcap file (pcapng: convert with editcap -F pcap)")

@@ -26,7 +26,9 @@ class Outcome:
     judged: bool = True  # and its `ready` event could be seen
     guest_status: int | None = None
     host_status: int | None = None
-    boot_seconds: float | None = None  # wall time from the emulator's start to the guest's userspace
+    boot_seconds: float | None = (
+        None  # wall time from the emulator's start to the guest's userspace
+    )
     run_seconds: float | None = None
     boot_tsc: int | None = None
     end_tsc: int | None = None
@@ -81,7 +83,7 @@ def summary(outcome: Outcome, channel: Channel, counts_instructions: bool) -> di
         "stats": stats,
     }
     if counts_instructions and outcome.boot_tsc is not None:
-        # The time stamp counter, which counts retired instructions there (idle time counts as well).
+        # The time stamp counter: retired instructions there, and idle time.
         result["instructions"] = {"boot": outcome.boot_tsc}
         if outcome.end_tsc is not None:
             result["instructions"]["guest"] = outcome.end_tsc - outcome.boot_tsc

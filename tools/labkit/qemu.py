@@ -21,12 +21,28 @@ def unusable() -> str | None:
         return "the kernel has no KVM"
     if shutil.which(QEMU) is None:
         return f"{QEMU} is not installed (tools/deps kvm)"
-    # With `enforce` QEMU refuses to start when KVM cannot give the guest VMX; without, it only warns.
+    # With `enforce` QEMU refuses to start when KVM cannot give the guest VMX; else it only warns.
     try:
         done = subprocess.run(
-            [QEMU, "-enable-kvm", "-cpu", KVM_CPU, "-machine", "q35", "-nodefaults", "-display", "none",
-             "-monitor", "stdio", "-S"],
-            input="quit\n", capture_output=True, text=True, timeout=20, check=False,
+            [
+                QEMU,
+                "-enable-kvm",
+                "-cpu",
+                KVM_CPU,
+                "-machine",
+                "q35",
+                "-nodefaults",
+                "-display",
+                "none",
+                "-monitor",
+                "stdio",
+                "-S",
+            ],
+            input="quit\n",
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{QEMU} did not answer: {error}"
@@ -59,16 +75,40 @@ class Kvm(Emulator):
             raise LabError(f"not a QEMU CPU model: '{machine.cpu}'")
         cpu = f"{machine.cpu},+vmx,enforce" if machine.cpu else KVM_CPU
         args = [
-            QEMU, "-enable-kvm", "-machine", "q35", "-cpu", cpu, "-smp", str(machine.smp), "-m", str(machine.mem),
-            "-nodefaults", "-display", "none", "-no-reboot", "-bios", firmware(),
-            "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={machine.image}",
-            "-device", "ide-hd,drive=disk,bootindex=0",
-            "-chardev", f"file,id=com1,path={machine.console}", "-serial", "chardev:com1",
-            "-chardev", f"file,id=com2,path={machine.alerts}", "-serial", "chardev:com2",
+            QEMU,
+            "-enable-kvm",
+            "-machine",
+            "q35",
+            "-cpu",
+            cpu,
+            "-smp",
+            str(machine.smp),
+            "-m",
+            str(machine.mem),
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-bios",
+            firmware(),
+            "-drive",
+            f"if=none,id=disk,format=raw,snapshot=on,file={machine.image}",
+            "-device",
+            "ide-hd,drive=disk,bootindex=0",
+            "-chardev",
+            f"file,id=com1,path={machine.console}",
+            "-serial",
+            "chardev:com1",
+            "-chardev",
+            f"file,id=com2,path={machine.alerts}",
+            "-serial",
+            "chardev:com2",
         ]
         if machine.tap:
             args += [
-                "-netdev", f"tap,id=net,ifname={machine.tap},script=no,downscript=no",
-                "-device", f"e1000,netdev=net,mac={GUEST_MAC}",
+                "-netdev",
+                f"tap,id=net,ifname={machine.tap},script=no,downscript=no",
+                "-device",
+                f"e1000,netdev=net,mac={GUEST_MAC}",
             ]
         return args, {}

@@ -28,7 +28,8 @@ LOOK_SECONDS = 2.0  # between looks at the emulator's log
 TROUBLES_SHOWN = 20
 MARK = re.compile(r"^(LAB-[A-Z]+)(?: (-?\d+))?$")
 GUEST_DEAD = re.compile(
-    r"Kernel panic - not syncing|reboot: (?:System halted|Power down|Restarting system)|!!!! X64 Exception Type"
+    r"Kernel panic - not syncing|!!!! X64 Exception Type"
+    r"|reboot: (?:System halted|Power down|Restarting system)"
 )
 
 
@@ -36,9 +37,18 @@ class Run:
     """Follows one machine to its end."""
 
     def __init__(
-        self, emulator: Emulator, machine: Machine, outcome: Outcome, ui: Ui, alerts_on: str,
-        host_script: Path | None, pcap_in: Path | None,
-        eve: Path, eve_out: BinaryIO, console_out: BinaryIO, timeout: float,
+        self,
+        emulator: Emulator,
+        machine: Machine,
+        outcome: Outcome,
+        ui: Ui,
+        alerts_on: str,
+        host_script: Path | None,
+        pcap_in: Path | None,
+        eve: Path,
+        eve_out: BinaryIO,
+        console_out: BinaryIO,
+        timeout: float,
     ) -> None:
         self.emulator, self.machine, self.outcome, self.ui = emulator, machine, outcome, ui
         self.channel = Channel()
@@ -110,13 +120,22 @@ class Run:
         if self.host_script is not None and self.host is None:
             self.ui.stage("host script started")
             env = dict(
-                os.environ, GUEST_IP=network.GUEST_IP, HOST_IP=network.HOST_IP, GUEST_IP6=network.GUEST_IP6,
-                HOST_IP6=network.HOST_IP6, EVE=str(self.eve), TAP=network.TAP,
+                os.environ,
+                GUEST_IP=network.GUEST_IP,
+                HOST_IP=network.HOST_IP,
+                GUEST_IP6=network.GUEST_IP6,
+                HOST_IP6=network.HOST_IP6,
+                EVE=str(self.eve),
+                TAP=network.TAP,
             )
             try:
                 self.host = subprocess.Popen(
-                    [str(self.host_script)], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT, start_new_session=True,
+                    [str(self.host_script)],
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
             except OSError as error:
                 self.fault(f"cannot run the host script {self.host_script}: {error.strerror}")
@@ -131,8 +150,13 @@ class Run:
         if event is None:
             self.vigil_log.write(line + b"\n")
             text = plain(line)
-            # The firmware's console shows on every serial port, so the loader's lines come twice there.
-            if not line.startswith(b"{") and text.strip() and text != self.last_log and "BdsDxe:" not in text:
+            # The firmware's console shows on every serial port: the loader's lines come twice.
+            if (
+                not line.startswith(b"{")
+                and text.strip()
+                and text != self.last_log
+                and "BdsDxe:" not in text
+            ):
                 self.ui.log(text)
             self.last_log = text
             return
@@ -178,7 +202,10 @@ class Run:
         """Run the machine to its end; everything started here is ended here."""
         self.port("console", self.console_out, self.console_line)
         self.port("alerts", None, self.alert_line)
-        held = {s: signal.signal(s, self.on_signal) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        held = {
+            s: signal.signal(s, self.on_signal)
+            for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
         try:
             self.started = time.monotonic()
             self.process = self.emulator.start(self.machine, dict(os.environ))
@@ -227,7 +254,8 @@ class Run:
         elif self.process is not None and self.process.poll() is not None and not self.halted:
             self.turn(0)
             if not self.ended:
-                self.fault(f"the emulator ended by itself (status {self.process.returncode}): {self.last_words()}")
+                code = self.process.returncode
+                self.fault(f"the emulator ended by itself (status {code}): {self.last_words()}")
             return True
         elif now - self.started > self.timeout and not self.ended:
             self.outcome.timed_out = True
@@ -236,11 +264,20 @@ class Run:
 
     def drained(self, now: float) -> bool:
         """Whether Vigil has told all that happened until the guest's end."""
-        if not self.outcome.vigil or self.alerts_on == "none" or not self.channel.ready or self.halted:
+        if (
+            not self.outcome.vigil
+            or self.alerts_on == "none"
+            or not self.channel.ready
+            or self.halted
+        ):
             return True
         told = self.channel.stats_seen - self.stats_at_end
         # Two counts in a row with nothing between: no event is waiting behind them.
-        return self.channel.quiet_stats >= 2 or told >= DRAIN_STATS or now - self.ended_at > DRAIN_SECONDS
+        return (
+            self.channel.quiet_stats >= 2
+            or told >= DRAIN_STATS
+            or now - self.ended_at > DRAIN_SECONDS
+        )
 
     def finish_host(self) -> None:
         """Let a host script that is at its end come to it."""
@@ -258,7 +295,12 @@ class Run:
 
     def last_words(self) -> str:
         with contextlib.suppress(OSError):
-            lines = (self.machine.work / "emulator.out").read_text(errors="replace").strip().splitlines()
+            lines = (
+                (self.machine.work / "emulator.out")
+                .read_text(errors="replace")
+                .strip()
+                .splitlines()
+            )
             if lines:
                 return lines[-1][:300]
         return "it said nothing"
@@ -271,7 +313,9 @@ class Run:
             if self.troubles <= TROUBLES_SHOWN:
                 self.ui.note(f"emulator: {line}")
             if "VMENTER FAIL" in line or "VMFAIL: VMCS" in line:
-                self.outcome.entry_failure = self.outcome.entry_failure or f"VM-entry failure: {line}"
+                self.outcome.entry_failure = (
+                    self.outcome.entry_failure or f"VM-entry failure: {line}"
+                )
             elif "exception with no resolution" in line:
                 self.fault(f"the machine is dead (triple fault): {line}")
 

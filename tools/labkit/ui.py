@@ -10,7 +10,14 @@ from typing import Any
 from .eve import event_line
 
 SHOW = ("alerts", "all", "none")
-RED, YELLOW, GREEN, CYAN, DIM, OFF = "\x1b[1;31m", "\x1b[33m", "\x1b[32m", "\x1b[36m", "\x1b[2m", "\x1b[0m"
+RED, YELLOW, GREEN, CYAN, DIM, OFF = (
+    "\x1b[1;31m",
+    "\x1b[33m",
+    "\x1b[32m",
+    "\x1b[36m",
+    "\x1b[2m",
+    "\x1b[0m",
+)
 ALERT_TYPES = ("alert", "anomaly", "integrity")
 STATUS_INTERVAL = 0.2
 
@@ -46,7 +53,11 @@ class Ui:
             return
         self._drawn = now
         counts = " ".join(f"{k}:{v}" for k, v in sorted(self.counts.items()))
-        print(f"\r\x1b[K{DIM}[{self.elapsed():6.1f} s] {self.stage_name}  {counts}{OFF}", end="", flush=True)
+        print(
+            f"\r\x1b[K{DIM}[{self.elapsed():6.1f} s] {self.stage_name}  {counts}{OFF}",
+            end="",
+            flush=True,
+        )
 
     def clear(self) -> None:
         """Take the status line away; the end."""
@@ -89,5 +100,7 @@ class Ui:
         if self.show == "none" or not (wanted or (self.show == "all" and action != "stats")):
             self.status()
             return
-        colour = {"alert": RED if action == "blocked" else YELLOW, "hypervisor": GREEN}.get(kind, "")
+        colour = {"alert": RED if action == "blocked" else YELLOW, "hypervisor": GREEN}.get(
+            kind, ""
+        )
         self._line(event_line(event), colour)

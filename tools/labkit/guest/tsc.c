@@ -1,12 +1,15 @@
-/* Print the time stamp counter in decimal: on the Bochs models whose TSC counts retired instructions
- * this is how the lab knows what a boot cost. Static, without libc: it starts in a few pages. */
+/* Print the time stamp counter in decimal: on the Bochs models whose TSC counts retired
+ * instructions this is how the lab knows what a boot cost. Static, without libc: it starts in a few
+ * pages. */
 
 static long sys_write(int fd, const void *buf, unsigned long len)
 {
 	long ret;
 
 	/* Linux x86-64 system call 1, write. */
-	__asm__ volatile("syscall" : "=a"(ret) : "0"(1L), "D"((long)fd), "S"(buf), "d"(len)
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(1L), "D"((long)fd), "S"(buf), "d"(len)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
@@ -14,7 +17,10 @@ static long sys_write(int fd, const void *buf, unsigned long len)
 static _Noreturn void sys_exit(int status)
 {
 	for (;;) /* Linux x86-64 system call 60, exit, does not return */
-		__asm__ volatile("syscall" : : "a"(60L), "D"((long)status) : "rcx", "r11", "memory");
+		__asm__ volatile("syscall"
+				 :
+				 : "a"(60L), "D"((long)status)
+				 : "rcx", "r11", "memory");
 }
 
 _Noreturn void _start(void);
