@@ -178,5 +178,20 @@ class Processor(Case):
         self.run_app("cpu", TIGERLAKE)
 
 
+class Registers(Case):
+    """Model-specific registers."""
+
+    def check_msrs(self, cpu: str) -> None:
+        said = self.run_app("msr", cpu, until=lambda s: len(s.faults("guest")) >= 2)
+        told = [f["reason"] for f in said.faults("guest")]
+        self.assertEqual(told, ["apic_base"] * 2, "one event for each try to put the APIC over Vigil's memory")
+
+    def test_msr_haswell(self) -> None:
+        self.check_msrs(HASWELL)
+
+    def test_msr_skylake(self) -> None:
+        self.check_msrs(SKYLAKE)
+
+
 if __name__ == "__main__":
     unittest.main()

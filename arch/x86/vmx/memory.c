@@ -61,6 +61,18 @@ static const struct hidden_range *find_hidden(uint64_t gpa)
 	return NULL;
 }
 
+bool memory_hidden(uint64_t base, uint64_t size)
+{
+	const struct boot_info *info = boot_facts();
+
+	if (base < info->block_base + info->block_size && info->block_base < base + size)
+		return true;
+	for (uint32_t i = 0; i < hidden_used; i++)
+		if (base < hidden[i].base + hidden[i].size && hidden[i].base < base + size)
+			return true;
+	return false;
+}
+
 static const struct shadow_page *find_shadow(uint64_t page)
 {
 	for (uint32_t i = 0; i < shadow_used; i++)

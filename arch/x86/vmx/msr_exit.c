@@ -40,18 +40,23 @@ static int read_feature_control(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
-/* The APIC page must not cover Vigil's memory: the core would talk to the APIC there. */
+/* The APIC page must not cover Vigil's memory or the card's registers: the core would talk to the APIC
+ * there. */
 static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	const struct boot_info *info = boot_facts();
-	uint64_t page = value & 0x000ffffffffff000ull;
+	uint64_t changed = value ^ rdmsr(msr);
+	int err;
 
-	(void)v;
-	if (page + 4096 > info->block_base && page < info->block_base + info->block_size) {
+	if (memory_hidden(value & 0x000ffffffffff000ull, 4096)) {
 		event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP), value);
 		return -EACCES;
 	}
-	return wrmsr_safe(msr, value);
+	err = wrmsr_safe(msr, value);
+	/* CPUID.1:EDX.APIC follows the enable bit (SDM 11.4.3). */
+	if (!err && changed & (APIC_BASE_ENABLE | APIC_BASE_X2APIC))
+		err = cpuid_policy_init(&v->cpuid, vmx.control[PROFILE_GUEST].hide, v->cpuid.native,
+					v->cpuid.ctx);
+	return err;
 }
 
 /* EPT's memory types were taken from the MTRRs at the launch. The guest gets a copy of its own to
@@ -71,10 +76,31 @@ static int read_mtrr(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return mtrr_exists(msr) ? 0 : -ENOENT;
 }
 
+static bool is_type(uint64_t type)
+{
+	return type == MEM_UC || type == MEM_WC || type == MEM_WT || type == MEM_WP || type == MEM_WB;
+}
+
+/* Reserved bits and types (SDM 12.11.2). */
+static bool mtrr_valid(uint32_t msr, uint64_t value)
+{
+	uint64_t beyond = ~0ull << vmx.phys_bits;
+
+	if (msr == MSR_MTRR_DEF_TYPE)
+		return is_type(value & 0xff) && !(value & ~(0xffull | MTRR_DEF_FIXED | MTRR_DEF_ENABLE));
+	if (msr < MSR_MTRR_FIX64K)
+		return msr & 1 ? !(value & (beyond | 0x7ff))
+			       : is_type(value & 0xff) && !(value & (beyond | 0xf00));
+	for (uint32_t i = 0; i < 64; i += 8)
+		if (!is_type(value >> i & 0xff))
+			return false;
+	return true;
+}
+
 static int write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	if (!mtrr_exists(msr))
-		return -ENOENT;
+	if (!mtrr_exists(msr) || !mtrr_valid(msr, value))
+		return -EINVAL;
 	if (value != v->mtrr_shadow[msr & 0xff])
 		mtrr_writes++;
 	v->mtrr_shadow[msr & 0xff] = value;

@@ -103,6 +103,8 @@ void mtrr_shadow_init(struct vcpu *v);
 int memory_init(const struct boot_info *info);
 /* Take Vigil's block out of the guest's sight; once, at the end of the launch. */
 void memory_seal(void);
+/* Whether [base, base + size) touches the block or what else is hidden from the guest. */
+bool memory_hidden(uint64_t base, uint64_t size);
 /* Tell all CPUs that rights were removed. */
 void ept_flush_all(void *ctx);
 
