@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 from labtest import TOP
-from labkit import cli, config, kernel, network
+from labkit import capture, cli, config, kernel
 from labkit.paths import LabError
 
 
@@ -43,7 +43,7 @@ class OptionsTest(unittest.TestCase):
             ["run", "--init", "/nonexistent"],
             ["run", "--pcap-out", "x"],
             ["run", "--overlay", "/nonexistent"],
-            ["run", "--net", "tap", "--host-script", "/etc/passwd"],
+            ["run", "--net", "tap", "--host-script", "/nonexistent"],
             ["run", "--append", "a\nb"],
             ["run", "--config-exact"],
         ):
@@ -176,14 +176,35 @@ class PcapTest(unittest.TestCase):
             data = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 65535, 1)
             data += struct.pack(order + "IIII", 10, 5, 3, 3) + b"abc"
             data += struct.pack(order + "IIII", 11, 0, 9, 9) + b"cut"
-            got = list(network.read_pcap(self.write(data)))
+            got = list(capture.read(self.write(data)))
             self.assertEqual([frame for _, frame in got], [b"abc"])
             self.assertAlmostEqual(got[0][0], 10 + 5 * unit)
+
+    def test_pcapng(self) -> None:
+        for order in "<>":
+
+            def block(kind: int, body: bytes) -> bytes:
+                body += bytes(-len(body) % 4)
+                size = struct.pack(order + "I", len(body) + 12)
+                return struct.pack(order + "I", kind) + size + body + size
+
+            data = block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1))
+            option = struct.pack(order + "HHB3xHH", 9, 1, 9, 0, 0)
+            data += block(1, struct.pack(order + "HHI", 1, 0, 65535) + option)
+            data += block(6, struct.pack(order + "IIIII", 0, 0, 1500000000, 5, 5) + b"hello")
+            data += block(5, bytes(12))
+            data += block(6, struct.pack(order + "IIIII", 0, 0, 0, 2, 2) + b"ab")
+            got = list(capture.read(self.write(data)))
+            self.assertEqual(got, [(1.5, b"hello"), (0.0, b"ab")])
+            self.assertEqual(len(list(capture.read(self.write(data[:-6])))), 1)
+            bad = data + block(6, struct.pack(order + "IIIII", 0, 0, 0, 200, 200) + b"ab")
+            with self.assertRaises(LabError):
+                list(capture.read(self.write(bad)))
 
     def test_not_a_capture(self) -> None:
         for data in (b"", b"x" * 24, struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)):
             with self.assertRaises(LabError):
-                list(network.read_pcap(self.write(data)))
+                list(capture.read(self.write(data)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shutil
 import stat
 import subprocess
@@ -13,7 +12,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import bochs, config, image, initramfs, kernel, network, outcome, platforms, qemu, run, ui
+from . import (
+    bochs,
+    capture,
+    config,
+    image,
+    initramfs,
+    kernel,
+    network,
+    outcome,
+    platforms,
+    qemu,
+    run,
+    ui,
+)
 from .fetch import fetch
 from .machine import Emulator, Machine
 from .paths import TOP, LabError, Unavailable, build_dir, say
@@ -181,10 +193,8 @@ def check(options: argparse.Namespace) -> None:
     for name, value in vars(options).items():
         if isinstance(value, Path):
             setattr(options, name, value.absolute())
-    if options.host_script is not None and not os.access(options.host_script, os.X_OK):
-        raise LabError(f"--host-script: {options.host_script} is not executable")
     if options.pcap_in is not None:
-        next(network.read_pcap(options.pcap_in), None)
+        next(capture.read(options.pcap_in), None)
     if options.config_exact and options.config is None:
         raise LabError("--config-exact needs --config")
     config.check_text("--append", options.append)

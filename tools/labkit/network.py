@@ -9,10 +9,10 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from . import capture
 from .paths import LabError, Unavailable, say
 
 TAP = "vigil0"
@@ -152,39 +152,6 @@ class Recorder:
         self._out.close()
 
 
-def read_pcap(path: Path) -> Iterator[tuple[float, bytes]]:
-    """Time (seconds) and bytes of each Ethernet frame of a pcap file."""
-    try:
-        handle = open(path, "rb")
-    except OSError as error:
-        raise LabError(f"cannot read {path}: {error.strerror}") from error
-    with handle:
-        head = handle.read(24)
-        magics = {
-            b"\xd4\xc3\xb2\xa1": ("<", 1e-6),
-            b"\xa1\xb2\xc3\xd4": (">", 1e-6),
-            b"\x4d\x3c\xb2\xa1": ("<", 1e-9),
-            b"\xa1\xb2\x3c\x4d": (">", 1e-9),
-        }
-        if len(head) < 24 or head[:4] not in magics:
-            raise LabError(f"{path} is not a pcap file (pcapng: convert with editcap -F pcap)")
-        order, unit = magics[head[:4]]
-        link = struct.unpack(order + "I", head[20:24])[0] & 0xFFFF
-        if link != 1:
-            raise LabError(f"{path} holds link type {link}, not Ethernet (1)")
-        while True:
-            record = handle.read(16)
-            if len(record) < 16:
-                return
-            seconds, part, length, _ = struct.unpack(order + "IIII", record)
-            if length > 1 << 18:
-                raise LabError(f"{path}: a record of {length} bytes: the file is damaged")
-            data = handle.read(length)
-            if len(data) < length:
-                return
-            yield seconds + part * unit, data
-
-
 class Replay:
     """Plays a capture into the TAP, at its own pace within bounds, in a thread."""
 
@@ -192,7 +159,7 @@ class Replay:
         self.sent = 0
         self.refused = 0
         self.error: str | None = None
-        self._frames = read_pcap(path)
+        self._frames = capture.read(path)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="pcap-in", daemon=True)
         self._thread.start()

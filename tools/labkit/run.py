@@ -130,7 +130,7 @@ class Run:
             )
             try:
                 self.host = subprocess.Popen(
-                    [str(self.host_script)],
+                    script_command(self.host_script),
                     env=env,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
@@ -220,8 +220,8 @@ class Run:
             self.turn(0)
             for name, take in (("console", self.console_line), ("alerts", self.alert_line)):
                 rest = self.lines[name].rest()
-                if rest:
-                    take(rest)
+                if rest and not (name == "alerts" and rest.startswith(b"{")):
+                    take(rest)  # an event that the machine's end has cut off is none
             if self.replay is not None:
                 self.replay.close()
                 self.outcome.frames.update(replayed=self.replay.sent, refused=self.replay.refused)
@@ -318,6 +318,16 @@ class Run:
                 )
             elif "exception with no resolution" in line:
                 self.fault(f"the machine is dead (triple fault): {line}")
+
+
+def script_command(script: Path) -> list[str]:
+    """How to run a script, also one that is not marked executable."""
+    if os.access(script, os.X_OK):
+        return [str(script)]
+    with open(script, "rb") as handle:
+        first = handle.readline(256)
+    interpreter = first[2:].decode("utf-8", "replace").split(None, 1) if first[:2] == b"#!" else []
+    return [*(word.strip() for word in interpreter or ["/bin/sh"]), str(script)]
 
 
 def end_process(process: subprocess.Popen[bytes] | None) -> None:
