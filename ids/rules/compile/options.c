@@ -5,19 +5,28 @@
 #include "ids/rules/compile/options.h"
 #include "ids/rules/compile/text.h"
 
+/* Letters, digits and underscores, after a $ that may be left out. */
+static bool good_name(const char *name)
+{
+	name += *name == '$';
+	return *name && name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					  "0123456789_")] == '\0';
+}
+
 bool options_var(struct compiler *c, const char *text)
 {
 	const char *equals = strchr(text, '=');
 	char *name;
+	bool ok;
 
-	if (!equals || equals == text || !equals[1]) {
+	name = copy_text(text, equals ? (size_t)(equals - text) : 0);
+	ok = good_name(name) && equals[1];
+	if (ok)
+		compiler_var(c, name, equals + 1);
+	else
 		fprintf(stderr, "--var needs NAME=VALUE, not %s\n", text);
-		return false;
-	}
-	name = copy_text(text, (size_t)(equals - text));
-	compiler_var(c, name, equals + 1);
 	free(name);
-	return true;
+	return ok;
 }
 
 static bool vars_line(struct compiler *c, const char *path, unsigned number, char *line)
@@ -31,11 +40,11 @@ static bool vars_line(struct compiler *c, const char *path, unsigned number, cha
 		return true;
 	name = strcspn(line, "=:");
 	value = line[name] ? trim(line + name + 1) : line + name;
-	if (name == 0 || !*value) {
+	line[name] = '\0';
+	if (!good_name(trim(line)) || !*value) {
 		fprintf(stderr, "%s:%u: not NAME = VALUE\n", path, number);
 		return false;
 	}
-	line[name] = '\0';
 	if (*value == '"' && value[1]) {
 		value++;
 		value[strcspn(value, "\"")] = '\0';
