@@ -133,7 +133,7 @@ int facts_mcfg(const void *table, size_t len, struct boot_ecam *out, uint32_t ma
 int facts_madt_cpus(const void *table, size_t len)
 {
 	const uint8_t *p = table;
-	int n = 0;
+	int apics = 0, low_x2apics = 0, x2apics = 0;
 
 	if (!acpi_ok(p, len, "APIC", ACPI_HEADER + 8))
 		return -EINVAL;
@@ -143,13 +143,20 @@ int facts_madt_cpus(const void *table, size_t len)
 		if (size < 2 || size > len - at)
 			return -EINVAL;
 		/* Flags: bit 0, enabled. (Bit 1, online capable, is for CPUs plugged in later.) */
-		if (type == 0 && size >= 8 && le32(p + at + 4) & 1)
-			n++;
-		if (type == 9 && size >= 16 && le32(p + at + 8) & 1)
-			n++;
+		if (type == 0 && size >= 8 && le32(p + at + 4) & 1 && p[at + 3] != 0xff)
+			apics++;
+		if (type == 9 && size >= 16 && le32(p + at + 8) & 1) {
+			uint32_t id = le32(p + at + 4);
+
+			if (id < 0xff)
+				low_x2apics++;
+			else if (id != 0xffffffff)
+				x2apics++;
+		}
 		at += size;
 	}
-	return n;
+	/* Some firmware lists a CPU with an id below 255 in both forms. */
+	return (apics ? apics : low_x2apics) + x2apics;
 }
 
 /* --- time ----------------------------------------------------------------------------------- */

@@ -142,16 +142,25 @@ int launch_check(const struct launch_cpus *cpus, const struct boot_info *info)
 	return 0;
 }
 
-static void stop(const struct launch_cpus *cpus, const struct boot_info *info, uint32_t index)
+/* Take back the CPUs launched before number `n` failed, the latest first. */
+static bool stop_all(const struct launch_cpus *cpus, const struct boot_info *info, uint32_t n)
 {
-	int err = run_on(cpus, index, info->stop_cpu);
+	bool stopped = true;
 
-	if (err)
-		say_failure("stopping failed", index, info, err);
+	while (--n) {
+		int err = run_on(cpus, n, info->stop_cpu);
+
+		if (err) {
+			say_failure("stopping failed", n, info, err);
+			stopped = false;
+		}
+	}
+	return stopped;
 }
 
-int launch_all(const struct launch_cpus *cpus, const struct boot_info *info)
+int launch_all(const struct launch_cpus *cpus, const struct boot_info *info, bool *stuck)
 {
+	*stuck = false;
 	for (uint32_t n = 1; n <= cpus->count; n++) {
 		uint32_t index = n % cpus->count; /* the BSP, 0, last */
 		int err = run_on(cpus, index, info->launch_cpu);
@@ -159,15 +168,8 @@ int launch_all(const struct launch_cpus *cpus, const struct boot_info *info)
 		if (!err)
 			continue;
 		say_failure("launch failed", index, info, err);
-		while (--n)
-			stop(cpus, info, n);
+		*stuck = !stop_all(cpus, info, n) || err == -ETIMEDOUT;
 		return err;
 	}
 	return 0;
-}
-
-void launch_undo(const struct launch_cpus *cpus, const struct boot_info *info)
-{
-	for (uint32_t i = 0; i < cpus->count; i++)
-		stop(cpus, info, i);
 }

@@ -23,8 +23,6 @@ int launch_find_cpus(struct launch_cpus *cpus, unsigned acpi_cpus);
 int launch_check(const struct launch_cpus *cpus, const struct boot_info *info);
 
 /* launch_cpu on every AP, then here. Returns 0 with all CPUs in VMX non-root operation, this one
- * too; or -errno, said, with none. */
-int launch_all(const struct launch_cpus *cpus, const struct boot_info *info);
-
-/* stop_cpu on every CPU: undoes launch_all, before seal. */
-void launch_undo(const struct launch_cpus *cpus, const struct boot_info *info);
+ * too; or -errno, said, with none, except when `*stuck` is set: a CPU could not be stopped again,
+ * or did not answer, and may be using the block, which must then stay. */
+int launch_all(const struct launch_cpus *cpus, const struct boot_info *info, bool *stuck);

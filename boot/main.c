@@ -160,6 +160,20 @@ static EFI_STATUS refuse(void)
 	return EFI_ABORTED;
 }
 
+static int launch(void)
+{
+	bool stuck;
+	int err = launch_all(&cpus, info, &stuck);
+
+	if (err && stuck) {
+		say("the reserved memory stays reserved: a CPU may still use it");
+		info = NULL;
+	}
+	if (err)
+		give_back();
+	return err;
+}
+
 static EFI_STATUS run(int err)
 {
 	struct next_loader next;
@@ -173,9 +187,7 @@ static EFI_STATUS run(int err)
 		return status;
 	}
 	if (!err && info) {
-		err = launch_all(&cpus, info);
-		if (err)
-			give_back();
+		err = launch();
 		if (err && config.require) {
 			next_unload(&next);
 			return refuse();

@@ -1,6 +1,7 @@
 /* A core for the loader's tests: checks what the loader hands over, tells on COM1 in which order it
  * is called on which CPU, virtualizes nothing. The configuration's `name` tells it what to refuse:
- * "fail-init-0", or "fail-check-N", "fail-launch-N" for CPU N. It serves as sentry.elf as well,
+ * "fail-init-0", or "fail-check-N", "fail-launch-N" for CPU N, or "fail-stop-1" for the launch
+ * of CPU 0 and then the stop of CPU 1. It serves as sentry.elf as well,
  * where only its relocation is looked at. */
 #include <stdbool.h>
 #include <stddef.h>
@@ -179,13 +180,15 @@ static int launch_cpu(uint32_t index)
 {
 	tell("launch", index);
 	calls++;
-	return wants("fail-launch-", index) ? refuse("the test refuses launch") : 0;
+	if (wants("fail-launch-", index) || (!index && wants("fail-stop-", 1)))
+		return refuse("the test refuses launch");
+	return 0;
 }
 
 static int stop_cpu(uint32_t index)
 {
 	tell("stop", index);
-	return 0;
+	return wants("fail-stop-", index) ? refuse("the test refuses stop") : 0;
 }
 
 static void seal(void)

@@ -244,6 +244,12 @@ class Machines(Loader):
         self.assertNotIn("core: stop 0", self.said)
         self.assertNotIn("core: seal", self.said)
 
+    def test_launch_not_undone(self) -> None:
+        """A CPU that can't be stopped may still use the block, which must not be given back."""
+        self.boot(smp=2, config="name = fail-stop-1\nnext = \\next.efi\nnic = none\n")
+        self.assert_order("core: launch 1", "core: launch 0", "core: stop 1", "stopping failed on CPU 1",
+                          "the reserved memory stays reserved", "WITHOUT Vigil", NEXT)
+
     def test_launch_fails_required(self) -> None:
         self.boot(smp=2, config="require = yes\nname = fail-launch-1\nnext = \\next.efi\n", until=REFUSED)
         self.assert_order("core: launch 1", "launch failed on CPU 1", "require = yes: the OS is not started")

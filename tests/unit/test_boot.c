@@ -391,7 +391,7 @@ static void test_mcfg(void **state)
 
 static void test_madt(void **state)
 {
-	uint8_t t[44 + 8 + 8 + 8 + 12 + 16] = {0};
+	uint8_t t[44 + 8 + 8 + 8 + 8 + 12 + 16 + 16 + 16] = {0};
 	uint8_t *p = t + 44;
 
 	(void)state;
@@ -401,9 +401,19 @@ static void test_madt(void **state)
 	p += 8;
 	p[0] = 0, p[1] = 8, p[4] = 2; /* can be plugged in later */
 	p += 8;
+	p[0] = 0, p[1] = 8, p[4] = 1, p[3] = 0xff; /* no APIC has this id */
+	p += 8;
 	p[0] = 1, p[1] = 12; /* I/O APIC */
 	p += 12;
-	p[0] = 9, p[1] = 16, p[8] = 1; /* x2APIC, enabled */
+	p[0] = 9, p[1] = 16, p[8] = 1; /* x2APIC, the first one again */
+	p += 16;
+	p[0] = 9, p[1] = 16, p[8] = 1, p[5] = 1; /* x2APIC 256 */
+	p += 16;
+	memset(p + 4, 0xff, 4);
+	p[0] = 9, p[1] = 16, p[8] = 1; /* no x2APIC has this id */
+	finish_table(t, "APIC", sizeof(t));
+	assert_int_equal(facts_madt_cpus(t, sizeof(t)), 2);
+	t[44 + 4] = 0; /* x2APICs only */
 	finish_table(t, "APIC", sizeof(t));
 	assert_int_equal(facts_madt_cpus(t, sizeof(t)), 2);
 	t[45] = 0; /* an entry of length 0 must not loop */
