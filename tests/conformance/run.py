@@ -60,7 +60,7 @@ def unsupported(test):
 class Conformance(unittest.TestCase):
     """One method per folder, added below."""
 
-    replay = REPO / "build/tools/vigil-replay"
+    replay = REPO / os.environ.get("VIGIL_BUILD", "build") / "tools/vigil-replay"
     maxDiff = None
 
     def check(self, folder, test):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """vigilc and vigil-replay as their users meet them: command line, messages, exit status, files.
 
-    tests/conformance/tools.py [--tools FOLDER]
+    tests/conformance/test_tools.py [--tools FOLDER]
 
 Last line: `N passed, N failed, N skipped`. Exit status 1 if any failed.
 """
@@ -56,7 +56,7 @@ def capture(frames):
 class Tools(unittest.TestCase):
     """Each test has a folder of its own."""
 
-    folder = REPO / "build/tools"
+    folder = REPO / os.environ.get("VIGIL_BUILD", "build") / "tools"
 
     def setUp(self):
         # pylint: disable-next=consider-using-with
