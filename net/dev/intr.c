@@ -24,8 +24,13 @@
 #define QUIET_US      16000  /* without frames: back to the line */
 /* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
 #define QUIET_POOR_US 250000
-#define HOLD_US       500000 /* after polling for load has made the traffic slower */
+/* Polling for load ends after SLOW_POLLS slow ones in a row. Among the first EARLY_POLLS that means that
+ * the polling itself made the traffic slow: then it is not tried again for a while. Later it only means
+ * that the traffic has changed. */
 #define SLOW_POLLS    2
+#define EARLY_POLLS   4
+#define HOLD_US       32000
+#define HOLD_MAX_US   1024000
 
 void intr_init(struct intr *intr, const struct intr_backend *backend, const struct nic_driver *nic)
 {
@@ -58,6 +63,7 @@ static void start_polling(struct intr *intr, bool for_load, uint64_t frames, uin
 	intr->poll_frames = frames;
 	intr->poll_bytes = bytes;
 	intr->slow = 0;
+	intr->polls = 0;
 	set_mode(intr, INTR_POLL);
 }
 
@@ -67,6 +73,7 @@ void intr_set_active(struct intr *intr, bool on, uint64_t now)
 	intr->raised = false;
 	intr->credit = INTR_CREDIT;
 	intr->hold = 0;
+	intr->hold_us = HOLD_US;
 	intr->window_start = now;
 	intr->window_exits = 0;
 	intr->nic->irq_ack(); /* causes of before are nobody's business now */
@@ -161,7 +168,13 @@ static bool leave(struct intr *intr, uint64_t now)
 	if (intr->disabled)
 		return false;
 	if (intr->for_load && intr->credit && intr->slow >= SLOW_POLLS) {
-		intr->hold = now + time_us(HOLD_US);
+		if (intr->polls > EARLY_POLLS) {
+			intr->hold_us = HOLD_US;
+		} else {
+			intr->hold = now + time_us(intr->hold_us);
+			if (intr->hold_us < HOLD_MAX_US)
+				intr->hold_us *= 2;
+		}
 		return true;
 	}
 	if (!intr->credit && quiet >= time_us(QUIET_POOR_US)) {
@@ -193,6 +206,7 @@ uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_
 
 	if (intr->mode != INTR_POLL)
 		return 0;
+	intr->polls++;
 	if (df)
 		intr->last_frame = now;
 	/* Traffic that waits for our polls comes slower the longer they take. */

@@ -56,7 +56,7 @@ struct intr {
 	/* Load: the last few exits in line mode. */
 	uint64_t window_start, window_frames, window_bytes;
 	uint32_t window_exits;
-	uint64_t hold; /* no polling for load before this time */
+	uint64_t hold, hold_us; /* no polling for load before this time; how long the next one is */
 
 	/* Polling. */
 	bool for_load;                         /* why: load, not lack of credit */
@@ -65,6 +65,7 @@ struct intr {
 	uint64_t poll_frames, poll_bytes;      /* totals at the last poll */
 	uint64_t base_frames, base_ticks;      /* rate before polling */
 	uint32_t slow;                         /* polls in a row with less than half of it */
+	uint32_t polls;                        /* since polling began */
 
 	uint64_t empty, raises, switches;      /* counters */
 };

@@ -243,6 +243,28 @@ static void test_bulk_receive(void **state)
 	}
 }
 
+/* A transfer that stalls now and then, as TCP does after a loss, is polled again soon. */
+static void test_bulk_with_stalls(void **state)
+{
+	unsigned n = 7000;
+	double per_frame;
+
+	(void)state;
+	start();
+	drv.on_frame = acknowledge;
+	acks = 0;
+	exits();
+	for (unsigned i = 0; i < n; i++) {
+		assert_true(wire_receive(frame, 1514));
+		advance_us(i % 200 == 0 ? 30000 : 1000, drv_irq);
+	}
+	advance_us(20000, drv_irq);
+	assert_int_equal(drv.received, n);
+	per_frame = exits() / (double)(n + acks);
+	print_message("receive with stalls: %.3f exits per frame\n", per_frame);
+	assert_true(per_frame < 0.3);
+}
+
 /* 10 MB out: the driver keeps its ring as full as it can; the peer acknowledges every second frame. */
 static void test_bulk_send(void **state)
 {
@@ -422,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup(test_flood, setup),
 		cmocka_unit_test_setup(test_flood_with_traffic, setup),
 		cmocka_unit_test_setup(test_bulk_receive, setup),
+		cmocka_unit_test_setup(test_bulk_with_stalls, setup),
 		cmocka_unit_test_setup(test_bulk_send, setup),
 		cmocka_unit_test_setup(test_request_response, setup),
 		cmocka_unit_test_setup(test_masked_guest, setup),
