@@ -74,6 +74,16 @@ static void describe(void)
 	    (info->sentry_size + 1023) >> 10, (info->rules_size + 1023) >> 10);
 }
 
+/* The card that was to be taken can't be: go on without the network half, unless all is required.
+ */
+static int without_card(int err)
+{
+	if (!err || config.require)
+		return err;
+	say("going on without the network half");
+	return 0;
+}
+
 /* Whether what the configuration asks for is there. Everything that is wrong is said in one go, so
  * that nobody has to boot once for each mistake. */
 static int check(struct block_parts *parts)
@@ -84,11 +94,7 @@ static int check(struct block_parts *parts)
 	if (missing)
 		say("%s", missing);
 	files = block_open(self->DeviceHandle, &config, parts);
-	card = nic_find(&config, &nic);
-	if (card == -ENODEV && !config.require) {
-		say("going on without the network half");
-		card = 0;
-	}
+	card = without_card(nic_find(&config, &nic));
 	return missing ? -ENOTSUP : files ? files : card;
 }
 
@@ -135,7 +141,7 @@ static int prepare(void)
 	fill_facts(&facts);
 	err = platform_memory(info);
 	if (!err)
-		err = nic_take(&nic, &info->nic);
+		err = without_card(nic_take(&nic, &info->nic));
 	if (err)
 		return err;
 	describe();

@@ -19,6 +19,8 @@
 /* The e1000 family's register that masks all interrupts (82540EM manual, 13.4.21 IMC). */
 #define E1000_IMC 0xd8
 
+#define DISCONNECT_TRIES 4
+
 /* What net/dev drives (its drivers' own tables, net/dev/e1000.c): taking a card that the core then
  * does not know would keep Vigil from starting. */
 static const struct {
@@ -148,20 +150,45 @@ static void probe_bars(EFI_PCI_IO *pci, struct boot_nic *nic)
 	config_write(pci, PCI_COMMAND, (command & ~COMMAND_MASTER) | COMMAND_IO | COMMAND_MEMORY);
 }
 
+/* Whether a driver still manages the device. */
+static bool has_driver(EFI_HANDLE handle)
+{
+	EFI_OPEN_PROTOCOL_INFORMATION_ENTRY *users;
+	UINTN count;
+	bool found = false;
+
+	if (EFI_ERROR(efi_boot->OpenProtocolInformation(handle, &guid_pci_io, &users, &count)))
+		return false;
+	for (UINTN i = 0; i < count; i++)
+		if (users[i].Attributes & EFI_OPEN_PROTOCOL_BY_DRIVER)
+			found = true;
+	if (users)
+		efi_boot->FreePool(users);
+	return found;
+}
+
+/* iPXE's driver, in the option ROM of QEMU's cards, fails to stop its children at the first call
+ * and stops with the second: what counts is not the status, but whether a driver is left. */
+static bool disconnect(EFI_HANDLE handle)
+{
+	for (int i = 0; i < DISCONNECT_TRIES && has_driver(handle); i++)
+		(void)efi_boot->DisconnectController(handle, NULL, NULL);
+	return !has_driver(handle);
+}
+
 int nic_take(struct nic_found *found, struct boot_nic *nic)
 {
 	uint32_t mask_all = 0xffffffff;
-	EFI_STATUS status;
 
 	*nic = (struct boot_nic){0};
 	if (!found->handle)
 		return 0;
-	status = efi_boot->DisconnectController(found->handle, NULL, NULL);
-	if (EFI_ERROR(status)) {
+	found->taken = true;
+	if (!disconnect(found->handle)) {
 		say_card(found, "the firmware's driver does not let go of it");
+		nic_give_back(found);
 		return -EBUSY;
 	}
-	found->taken = true;
 	*nic = (struct boot_nic){
 		.present = 1,
 		.bdf = found->bdf,
