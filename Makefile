@@ -5,6 +5,7 @@
 #   CACHE        third-party sources and libraries (VIGIL_CACHE, default ~/.cache/vigil)
 #   WARN         warning flags; CORE_CFLAGS, SENTRY_CFLAGS, EFI_CFLAGS, HOST_CFLAGS: the four worlds' flags
 #   CORE_SRC     sources (C and .S) of the core, all that runs in VMX root mode
+#   CORE_HOT     those of them on the hot exit paths
 #   SENTRY_SRC   sources of the sentry (newlib and lwIP are linked to it)
 #   IMAGE_FILES  files the boot image needs
 #   UNIT_TESTS   names of unit tests: X is built from X_SRC (tests/unit/... plus the sources under test)
@@ -43,6 +44,7 @@ HOST_CFLAGS := $(COMMON) -O1 -g -D_GNU_SOURCE -DVIGIL_HOST
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 CORE_SRC :=
+CORE_HOT :=
 SENTRY_SRC :=
 IMAGE_FILES :=
 UNIT_TESTS :=

@@ -64,8 +64,8 @@ static bool next_byte(uint8_t *byte)
 		return false;
 	if (*byte == '\n')
 		source = SOURCE_NONE;
-	else if (*byte < 0x20 || *byte > 0x7e)
-		*byte = '?'; /* EVE lines are ASCII (JSON escapes); no control byte reaches a terminal */
+	else if (*byte < 0x20 || *byte == 0x7f)
+		*byte = '?'; /* JSON escapes them; none reaches a terminal, whoever wrote it */
 	return true;
 }
 
@@ -76,18 +76,16 @@ static bool waiting(void)
 
 static void pump(struct hv_timer *timer)
 {
+	uint8_t bytes[UART_FIFO];
+	uint32_t n = 0;
 	bool more;
 
 	(void)timer;
 	spin_lock(&lock);
-	for (uint32_t room = uart_room(); room; room--) {
-		uint8_t byte;
-
-		if (!next_byte(&byte))
-			break;
-		uart_put(byte);
-		bytes_written++;
-	}
+	for (uint32_t room = uart_room(); n < room && next_byte(&bytes[n]); n++)
+		;
+	uart_write(bytes, n);
+	bytes_written += n;
 	more = waiting();
 	spin_unlock(&lock);
 	if (more)
@@ -96,6 +94,10 @@ static void pump(struct hv_timer *timer)
 
 void channel_kick(void)
 {
+	if (!present && out_index) { /* no UART: what is said is dropped, and not waited for */
+		out_cons = __atomic_load_n(&out_index->prod, __ATOMIC_ACQUIRE);
+		__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);
+	}
 	if (present && async && !pump_timer.deadline && waiting())
 		timer_arm(&pump_timer, time_now() + time_us(PUMP_US));
 }

@@ -69,39 +69,21 @@ int io_move(int id, uint16_t base, bool enable)
 	return err;
 }
 
-uint32_t io_in(uint16_t port, uint8_t size)
+static bool holds(const struct range *r, uint16_t port, uint32_t size)
 {
-	return size == 1 ? in8(port) : size == 2 ? in16(port) : in32(port);
-}
-
-void io_out(uint16_t port, uint8_t size, uint32_t value)
-{
-	if (size == 1)
-		out8(port, (uint8_t)value);
-	else if (size == 2)
-		out16(port, (uint16_t)value);
-	else
-		out32(port, value);
+	return r->enabled && (uint16_t)(port - r->base) + size <= r->count;
 }
 
 static const struct range *find(uint16_t port, uint32_t size)
 {
-	static uint32_t last; /* the range of the last access, a hint */
-	uint32_t hint = __atomic_load_n(&last, __ATOMIC_RELAXED);
-
-	for (uint32_t i = 0; i <= used; i++) {
-		const struct range *r = &ranges[i ? i - 1 : hint];
-
-		if (r->enabled && port >= r->base && port + size <= (uint32_t)r->base + r->count) {
-			__atomic_store_n(&last, (uint32_t)(r - ranges), __ATOMIC_RELAXED);
-			return r;
-		}
-	}
+	for (uint32_t i = 0; i < used; i++)
+		if (holds(&ranges[i], port, size))
+			return &ranges[i];
 	return NULL;
 }
 
 /* An access that no range holds whole: byte by byte, to the handlers or to the machine. */
-static void split(struct io_access *access)
+__attribute__((noinline)) static void split(struct io_access *access)
 {
 	uint32_t value = access->write ? access->value : 0;
 
@@ -124,16 +106,28 @@ static void split(struct io_access *access)
 	access->value = value;
 }
 
-void io_dispatch(struct io_access *access)
+/* Not by the hint. */
+__attribute__((noinline)) static const struct range *search(struct io_access *access,
+							     const struct range **hint)
 {
 	const struct range *r = find(access->port, access->size);
 
 	if (r)
-		r->handler(r->ctx, access);
-	else if (access->size > 1)
-		split(access);
-	else if (access->write) /* the range was moved away while this access was on its way */
-		out8(access->port, (uint8_t)access->value);
+		__atomic_store_n(hint, r, __ATOMIC_RELAXED);
 	else
-		access->value = in8(access->port);
+		split(access);
+	return r;
+}
+
+void io_dispatch(struct io_access *access)
+{
+	static const struct range *last = ranges; /* of the access before: a hint */
+	const struct range *r = __atomic_load_n(&last, __ATOMIC_RELAXED);
+
+	if (__builtin_expect(!holds(r, access->port, access->size), 0)) {
+		r = search(access, &last);
+		if (!r)
+			return;
+	}
+	r->handler(r->ctx, access);
 }

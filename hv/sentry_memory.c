@@ -97,7 +97,7 @@ static void list_ram(const struct boot_info *info)
 		const struct boot_region *r = &info->region[i];
 		uint64_t base = r->base, end = r->base + r->size;
 
-		if (r->kind != REGION_RAM)
+		if (r->kind != REGION_RAM || end > ctl->window_size)
 			continue;
 		if (base < info->block_base && end > info->block_base && n < ABI_RAM_MAX) {
 			ctl->ram[n++] = (struct abi_ram){base, info->block_base - base};
@@ -105,7 +105,7 @@ static void list_ram(const struct boot_info *info)
 		} else if (base >= info->block_base && base < block_end) {
 			base = block_end;
 		}
-		if (base < end && end <= ctl->window_size && n < ABI_RAM_MAX)
+		if (base < end && n < ABI_RAM_MAX)
 			ctl->ram[n++] = (struct abi_ram){base, end - base};
 	}
 	ctl->nram = n;
@@ -157,7 +157,7 @@ bool sentry_memory_slice(void)
 		uint64_t off = filled - data_size;
 
 		n = private_size - off < n ? private_size - off : n;
-		memzero_pages(private_memory + off, n);
+		memset(private_memory + off, 0, n);
 	}
 	filled += n;
 	if (filled < data_size + private_size)

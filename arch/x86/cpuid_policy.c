@@ -12,8 +12,8 @@
 #define LAST_EXT   0x80000008u
 
 /* Row flags. */
-#define SUBLEAVES 0x01u /* ECX selects; otherwise it is ignored */
-#define CONTROL4  0x02u /* shows bits of CR4 */
+#define SUBLEAVES CPUID_ROW_SUBLEAVES
+#define CONTROL4  CPUID_ROW_CONTROL4
 #define XSTATE	  0x04u /* shows sizes that depend on XCR0 and XSS */
 #define TOPOLOGY  0x08u /* echoes ECX below an invalid level */
 
@@ -85,22 +85,22 @@ static const struct mask {
 	{0x06, 0, BITS(2, 0) | BITS(11, 4) | BITS(18, 13) | B(20), BITS(3, 0), B(0) | B(3), 0},
 	/* Hidden, EBX: SGX, MPX (its bounds would be lost in the core), PT. ECX: OSPKE (from CR4),
 	 * CET_SS, TME, LA57, MAWAU, Key Locker, ENQCMD, SGX_LC, PKS. EDX: SGX keys, UINTR, PCONFIG,
-	 * architectural LBR, CET_IBT. */
+	 * architectural LBR, CET_IBT, AMX (its IA32_XFD would have to be switched around a stay). */
 	{0x07, 0, ALL, B(0) | B(1) | BITS(13, 3) | BITS(21, 15) | BITS(24, 23) | BITS(31, 26),
 	 BITS(3, 0) | BITS(6, 5) | BITS(12, 8) | B(14) | B(22) | BITS(25, 24) | BITS(28, 27),
-	 BITS(4, 2) | BITS(11, 8) | BITS(16, 13) | BITS(31, 22)},
+	 BITS(4, 2) | BITS(11, 8) | BITS(16, 13) | B(23) | BITS(31, 26)},
 	/* EAX: SHA512, SM3, SM4, AVX-VNNI, AVX512-BF16, LASS, CMPCCXADD, fast string operations,
-	 * AMX-FP16, AVX-IFMA, LAM. Hidden: extended PMU, FRED, LKGS, WRMSRNS, NMI sources, HRESET,
-	 * MSRLIST. EBX: PPIN. EDX: AVX-VNNI-INT8, NE-CONVERT, AMX-COMPLEX, AVX-VNNI-INT16,
-	 * PREFETCHI, AVX10; hidden: UTMR, USER_MSR, UIRET_UIF, CET_SSS, APX. */
-	{0x07, 1, BITS(2, 0) | BITS(7, 4) | BITS(12, 10) | B(21) | B(23) | B(26), B(0), 0,
-	 BITS(5, 4) | B(8) | B(10) | B(14) | B(19)},
+	 * AVX-IFMA, LAM. Hidden: AMX-FP16, extended PMU, FRED, LKGS, WRMSRNS, NMI sources, HRESET,
+	 * MSRLIST. EBX: PPIN. EDX: AVX-VNNI-INT8, NE-CONVERT, AVX-VNNI-INT16, PREFETCHI,
+	 * AVX10; hidden: AMX-COMPLEX, UTMR, USER_MSR, UIRET_UIF, CET_SSS, APX. */
+	{0x07, 1, BITS(2, 0) | BITS(7, 4) | BITS(12, 10) | B(23) | B(26), B(0), 0,
+	 BITS(5, 4) | B(10) | B(14) | B(19)},
 	/* Speculation controls and immunities. */
 	{0x07, 2, 0, 0, 0, BITS(5, 0) | B(7)},
 	{0x0d, 0, (uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0},
-	/* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, XFD; no supervisor component (CET, PT, PASID, UINTR,
+	/* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, no XFD; no supervisor component (CET, PT, PASID, UINTR,
 	 * LBR, HDC, HWP). */
-	{0x0d, 1, BITS(4, 0), ALL, (uint32_t)CPUID_XSS_ALLOWED, 0},
+	{0x0d, 1, BITS(3, 0), ALL, (uint32_t)CPUID_XSS_ALLOWED, 0},
 	{0x80000001, 0, 0, 0, B(0) | B(5) | B(8), B(11) | B(20) | BITS(27, 26) | B(29)},
 	{0x80000007, 0, 0, 0, 0, B(8)},
 	{0x80000008, 0, ALL, B(9), 0, 0},

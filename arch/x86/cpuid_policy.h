@@ -12,6 +12,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct cpuid_regs {
@@ -24,6 +25,10 @@ typedef void cpuid_native(void *ctx, uint32_t leaf, uint32_t subleaf, struct cpu
 #define CPUID_POLICY_BASIC  0x28 /* basic leaves with a row */
 #define CPUID_POLICY_EXT    9	 /* extended leaves 0x80000000 to 0x80000008 */
 #define CPUID_POLICY_VALUES 160	 /* answers kept, all leaves and subleaves together */
+
+/* Flags of a row; those above these two need cpuid_guest. */
+#define CPUID_ROW_SUBLEAVES 1 /* ECX selects; otherwise it is ignored */
+#define CPUID_ROW_CONTROL4  2 /* shows bits of CR4 */
 
 struct cpuid_row {
 	uint8_t first; /* in value[] */
@@ -52,6 +57,31 @@ int cpuid_policy_init(struct cpuid_policy *policy, uint32_t hide, cpuid_native *
 void cpuid_guest(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
 		 struct cpuid_regs *out);
 
+/* The answer as far as it is known ahead, NULL when cpuid_guest has to work it out. In line: Linux runs
+ * 55 CPUIDs in every exec of a static program. The caller adds cpuid_cr4_bits to ECX. */
+static inline const struct cpuid_regs *cpuid_plain(const struct cpuid_policy *policy, uint32_t leaf,
+						   uint32_t subleaf)
+{
+	struct cpuid_row row;
+
+	if (__builtin_expect(leaf >= CPUID_POLICY_BASIC, 0))
+		return NULL;
+	row = policy->row[leaf];
+	if (!(row.flags & ~(uint32_t)CPUID_ROW_CONTROL4) && row.count)
+		return &policy->value[row.first];
+	if (row.flags > (CPUID_ROW_SUBLEAVES | CPUID_ROW_CONTROL4) || subleaf >= row.count)
+		return NULL;
+	return &policy->value[row.first + subleaf];
+}
+
+/* Bits of ECX that mirror CR4: OSXSAVE in leaf 1, OSPKE in leaf 7 (SDM volume 2, CPUID). */
+static inline uint32_t cpuid_cr4_bits(uint32_t leaf, uint32_t subleaf, uint64_t cr4)
+{
+	if (leaf == 1)
+		return (uint32_t)(cr4 >> 18 & 1) << 27;
+	return leaf == 7 && !subleaf ? (uint32_t)(cr4 >> 22 & 1) << 4 : 0;
+}
+
 /* FEATURE_* bits (vmx/control.h) that native CPUID shows. */
 uint32_t cpuid_features(cpuid_native *native, void *ctx);
 
@@ -60,5 +90,5 @@ uint32_t cpuid_features(cpuid_native *native, void *ctx);
 	(CR4_VMXE | CR4_SMXE | CR4_LA57 | CR4_KL | CR4_CET | CR4_PKS | CR4_UINTR | CR4_FRED)
 
 /* XCR0 components the guest may enable (those of them that the CPU has), and XSS: none. */
-#define CPUID_XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU | XCR0_AMX)
+#define CPUID_XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 #define CPUID_XSS_ALLOWED  0ull

@@ -4,54 +4,105 @@
  */
 #include "arch/x86/vcpu.h"
 
-	.macro PUSH_REGS
+	/* What a C function may change, and RBX. */
+	.macro PUSH_FAST
 	pushq %rax
 	pushq %rcx
 	pushq %rdx
 	pushq %rbx
-	pushq %rbp
 	pushq %rsi
 	pushq %rdi
 	pushq %r8
 	pushq %r9
 	pushq %r10
 	pushq %r11
+	.endm
+
+	/* The rest. */
+	.macro PUSH_SLOW
+	pushq %rbp
 	pushq %r12
 	pushq %r13
 	pushq %r14
 	pushq %r15
 	.endm
 
-	.macro POP_REGS
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
+	.macro POP_FAST
 	popq %r11
 	popq %r10
 	popq %r9
 	popq %r8
 	popq %rdi
 	popq %rsi
-	popq %rbp
 	popq %rbx
 	popq %rdx
 	popq %rcx
 	popq %rax
 	.endm
 
+	.macro POP_SLOW
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %rbp
+	.endm
+
+	.macro PUSH_REGS
+	PUSH_FAST
+	PUSH_SLOW
+	.endm
+
+	.macro POP_REGS
+	POP_SLOW
+	POP_FAST
+	.endm
+
 	.text
 
-/* HOST_RIP of the guest's VMCS. HOST_RSP is the end of vcpu->regs, so the pushes fill it. */
+/* HOST_RIP of the guest's VMCS. HOST_RSP is the end of vcpu->regs, so the pushes fill it. The frequent
+ * exits need few registers (vmx_fast_exit); only for the others the rest is saved as well. */
 	.globl vmx_exit_entry
 	.hidden vmx_exit_entry
 	.balign 16
 vmx_exit_entry:
-	PUSH_REGS
-	leaq -VCPU_REGS(%rsp), %rdi
+	PUSH_FAST
+	leaq -VCPU_REGS_FAST(%rsp), %rdi
+	movq %rsp, %rbx			/* kept over the call; the guest's own is saved */
 	movq VCPU_STACK_TOP(%rdi), %rsp
-	xorl %ebp, %ebp
-	call vmx_handle_exit
+	call vmx_fast_exit
+	movq %rbx, %rsp
+	cmpl $1, %eax			/* FAST_EXIT_RESUME */
+	jne vmx_slow_exit
+
+/* The same window as below, where only some registers are in memory. */
+	.globl vmx_fast_check, vmx_fast_insn, vmx_fast_nmi
+	.hidden vmx_fast_check, vmx_fast_insn, vmx_fast_nmi
+vmx_fast_check:
+	cmpl $0, VCPU_NMI_PENDING-VCPU_REGS_FAST(%rbx)
+	jne 2f
+	POP_FAST
+vmx_fast_insn:
+	vmresume
+	jmp vmx_entry_failed
+/* From the NMI handler: the fast registers are in memory, the others still hold the guest's values. */
+vmx_fast_nmi:
+	movq %gs:VCPU_SELF, %rsp
+	addq $VCPU_REGS_FAST, %rsp
+2:	PUSH_SLOW
+	movq %gs:VCPU_SELF, %rdi
+	jmp vmx_nmi_waits
+
+vmx_slow_exit:
+	PUSH_SLOW
+	movq %gs:VCPU_SELF, %rdi
+	movq VCPU_STACK_TOP(%rdi), %rsp
+	xorl %ebp, %ebp			/* the backtrace ends here */
+	testl %eax, %eax		/* FAST_EXIT_SLOW */
+	jz 1f
+	call vmx_do_work
+	jmp vmx_resume
+1:	call vmx_handle_exit
 
 /* Between `check` and `insn` an NMI handler that sees this RIP restarts at vmx_resume, so that an
  * NMI that comes after the check is not left behind until the next exit. The pops leave the saved
@@ -67,10 +118,12 @@ vmx_resume_check:
 	POP_REGS
 vmx_resume_insn:
 	vmresume
+vmx_entry_failed:
 	movq %gs:VCPU_SELF, %rdi
 	movq VCPU_STACK_TOP(%rdi), %rsp
 	call vmx_resume_failed
 	ud2
+vmx_nmi_waits:
 1:	movq VCPU_STACK_TOP(%rdi), %rsp
 	call vmx_deliver_nmi
 	jmp vmx_resume
@@ -208,13 +261,13 @@ vmx_leave:
 	movq 8(%rax), %r14
 	movq 16(%rax), %r13
 	movq 24(%rax), %r12
-	movq 32(%rax), %r11
-	movq 40(%rax), %r10
-	movq 48(%rax), %r9
-	movq 56(%rax), %r8
-	movq 64(%rax), %rdi
-	movq 72(%rax), %rsi
-	movq 80(%rax), %rbp
+	movq 32(%rax), %rbp
+	movq 40(%rax), %r11
+	movq 48(%rax), %r10
+	movq 56(%rax), %r9
+	movq 64(%rax), %r8
+	movq 72(%rax), %rdi
+	movq 80(%rax), %rsi
 	movq 88(%rax), %rbx
 	movq 96(%rax), %rdx
 	movq 104(%rax), %rcx

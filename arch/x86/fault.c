@@ -17,7 +17,8 @@ struct fixup {
 };
 
 extern const struct fixup __fixup_start[], __fixup_end[];
-extern const uint8_t __image_start[], vmx_resume[], vmx_resume_check[], vmx_resume_insn[];
+extern const uint8_t __image_start[], vmx_resume[], vmx_resume_check[], vmx_resume_insn[],
+	vmx_fast_check[], vmx_fast_insn[], vmx_fast_nmi[];
 
 void fault_handle(struct fault_frame *f);
 
@@ -26,6 +27,7 @@ _Static_assert(__builtin_offsetof(struct vcpu, stack_top) == VCPU_STACK_TOP, "en
 _Static_assert(__builtin_offsetof(struct vcpu, nmi_pending) == VCPU_NMI_PENDING, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, sentry_rsp) == VCPU_SENTRY_RSP, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, regs) == VCPU_REGS, "entry.S");
+_Static_assert(__builtin_offsetof(struct vcpu, regs.r11) == VCPU_REGS_FAST, "entry.S");
 _Static_assert(sizeof(struct guest_regs) == VCPU_REGS_END - VCPU_REGS, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, cr4) == LEAVE_CR4, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, gs_base) == LEAVE_GSBASE, "entry.S");
@@ -58,6 +60,8 @@ static void host_nmi(struct fault_frame *f)
 	v->nmi_pending = 1;
 	if (f->rip >= (uint64_t)vmx_resume_check && f->rip <= (uint64_t)vmx_resume_insn)
 		f->rip = (uint64_t)vmx_resume;
+	else if (f->rip >= (uint64_t)vmx_fast_check && f->rip <= (uint64_t)vmx_fast_insn)
+		f->rip = (uint64_t)vmx_fast_nmi;
 }
 
 void fault_handle(struct fault_frame *f)

@@ -8,6 +8,3 @@ void *memset(void *dst, int c, size_t n);
 void *memmove(void *dst, const void *src, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
-
-/* Zero `n` bytes, a multiple of 8. */
-void memzero_pages(void *dst, size_t n);

@@ -14,7 +14,6 @@
 #define MCR_DTR_RTS 0x03
 #define FCR_ENABLE_CLEAR 0x07
 #define LSR_THRE 0x20
-#define FIFO_SIZE 16
 #define WAIT_LOOPS 200000 /* port reads, about 1 us each on real machines: more than a FIFO's 1.4 ms */
 
 static uint16_t port;
@@ -37,12 +36,14 @@ bool uart_init(uint16_t base)
 
 uint32_t uart_room(void)
 {
-	return port && (in8(port + UART_LSR) & LSR_THRE) ? FIFO_SIZE : 0;
+	return port && (in8(port + UART_LSR) & LSR_THRE) ? UART_FIFO : 0;
 }
 
-void uart_put(uint8_t byte)
+void uart_write(const uint8_t *bytes, uint32_t n)
 {
-	out8(port + UART_THR, byte);
+	uint64_t count = n;
+
+	__asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
 }
 
 void uart_write_polled(const char *text, uint32_t len)
@@ -54,7 +55,9 @@ void uart_write_polled(const char *text, uint32_t len)
 			n = uart_room();
 		if (!n)
 			return; /* nobody takes the bytes: a stuck line must not stop us */
-		for (; n && len; n--, len--)
-			uart_put((uint8_t)*text++);
+		n = n < len ? n : len;
+		uart_write((const uint8_t *)text, n);
+		text += n;
+		len -= n;
 	}
 }

@@ -8,10 +8,13 @@
 /* 115,200 baud, 8N1, FIFOs on. False: there is no UART at `base` (scratch register test). */
 bool uart_init(uint16_t base);
 
-/* Bytes that may be written now without waiting: 0 or the FIFO's 16. */
+#define UART_FIFO 16 /* bytes (PC16550D) */
+
+/* Bytes that may be written now without waiting: 0 or UART_FIFO. */
 uint32_t uart_room(void);
 
-void uart_put(uint8_t byte);
+/* Write `n` bytes for which there is room. */
+void uart_write(const uint8_t *bytes, uint32_t n);
 
 /* Write with a bounded wait for room: for the time before the launch, and for a panic. */
 void uart_write_polled(const char *text, uint32_t len);

@@ -11,6 +11,7 @@
 #define VCPU_NMI_PENDING 16
 #define VCPU_SENTRY_RSP  24
 #define VCPU_REGS        32
+#define VCPU_REGS_FAST   (VCPU_REGS + 5 * 8)
 #define VCPU_REGS_END    (VCPU_REGS + 15 * 8)
 
 /* Offsets in struct leave_state. */
@@ -38,9 +39,11 @@
 #include "arch/x86/vmx/cr3_target.h"
 #include "arch/x86/vmx/exit_reason.h"
 
-/* The guest's general registers in the order in which entry.S pushes them (RSP is in the VMCS). */
+/* The guest's general registers in the order in which entry.S pushes them (RSP is in the VMCS): first
+ * those that a C function may change and RBX, which are enough for the fast exits. */
 struct guest_regs {
-	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t r15, r14, r13, r12, rbp;
+	uint64_t r11, r10, r9, r8, rdi, rsi, rbx, rdx, rcx, rax;
 };
 
 /* What vmx_leave loads to give the CPU back natively. */
@@ -57,6 +60,7 @@ struct leave_state {
 /* Something to do before the next entry (vcpu->work). Other CPUs set bits atomically. */
 #define WORK_EPT   1u /* the EPT lost rights: INVEPT */
 #define WORK_TIMER 2u /* the preemption timer's deadline has moved */
+#define WORK_INIT  4u /* an INIT came while the sentry ran here */
 
 /* Pages that were opened for one instruction (vmx/memory_exit.c). */
 #define STEP_PAGES 16
@@ -75,7 +79,6 @@ struct vcpu {
 	uint32_t apic_id;
 	volatile uint32_t launched;     /* read by other CPUs */
 	uint32_t primary;               /* primary processor-based controls in the VMCS */
-	bool init_pending;              /* an INIT came while the sentry ran here */
 	bool sentry_launched;           /* the sentry's VMCS of this CPU has been entered */
 	bool in_sentry;                 /* root mode is inside a stay: for reports */
 	uint8_t nstep;                  /* pages opened for one instruction */

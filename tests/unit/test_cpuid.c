@@ -125,6 +125,9 @@ static void hidden_features(void **state)
 		{7, 1, EDX, 21, "APX"},
 		{0xd, 0, EAX, 3, "BNDREGS"},
 		{0xd, 0, EAX, 19, "APX state"},
+		{0xd, 0, EAX, 18, "AMX tiles"},
+		{0xd, 1, EAX, 4, "XFD"},
+		{7, 0, EDX, 24, "AMX-TILE"},
 		{0xd, 1, ECX, 8, "PT state"},
 		{0xd, 1, ECX, 11, "CET state"},
 		{0xd, 1, ECX, 14, "UINTR state"},
@@ -170,7 +173,6 @@ static void passed_features(void **state)
 		{7, 0, ECX, 22, "RDPID"},
 		{7, 0, EDX, 4, "FSRM"},
 		{7, 0, EDX, 15, "HYBRID"},
-		{7, 0, EDX, 24, "AMX-TILE"},
 		{7, 0, EDX, 26, "IBRS"},
 		{7, 0, EDX, 29, "ARCH_CAPABILITIES"},
 		{7, 1, EAX, 4, "AVX-VNNI"},
@@ -178,7 +180,6 @@ static void passed_features(void **state)
 		{7, 2, EDX, 4, "BHI_CTRL"},
 		{0xd, 0, EAX, 2, "AVX state"},
 		{0xd, 0, EAX, 9, "PKRU"},
-		{0xd, 0, EAX, 18, "AMX tiles"},
 		{0xd, 1, EAX, 3, "XSAVES"},
 		{0x80000001, 0, EDX, 29, "LM"},
 		{0x80000001, 0, EDX, 20, "NX"},
@@ -309,8 +310,8 @@ static void extended_state(void **state)
 	cpu.xsave_size = 2696;
 	assert_int_equal(ask(0xd, 0, 0).ebx, 2696);
 	assert_int_equal(ask(0xd, 1, 0).ebx, 2697);
-	/* The size of all: up to the last component that is left (18: tiles). */
-	assert_int_equal(ask(0xd, 0, 0).ecx, 576 + 0x100 * 16 + 0x100);
+	/* The size of all: up to the last component that is left (9: PKRU). */
+	assert_int_equal(ask(0xd, 0, 0).ecx, 576 + 0x100 * 7 + 0x100);
 	assert_int_equal(ask(0xd, 0, 0).eax, CPUID_XCR0_ALLOWED);
 	assert_int_equal(ask(0xd, 0, 0).edx, 0);
 	assert_int_equal(ask(0xd, 1, 0).ecx, 0);

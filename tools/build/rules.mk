@@ -4,6 +4,9 @@
 CORE_OBJ := $(patsubst %,$(O)/core/%.o,$(basename $(CORE_SRC)))
 DEPFLAGS = -MMD -MP -MF $(basename $@).d
 
+# The hot exits: no frame pointers (a panic's backtrace passes over these).
+$(patsubst %.c,$(O)/core/%.o,$(CORE_HOT)): CORE_CFLAGS += -fomit-frame-pointer
+
 $(O)/core/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  CC  core   $<'

@@ -89,17 +89,30 @@ static void guest_write_cr3(struct vcpu *v, uint64_t operand)
 	/* else: resume at the same RIP; the operand is a target now, so the CPU executes the MOV. */
 }
 
+/* What a MOV to CR0 faults on (SDM volume 2, MOV to control registers; 10.8.5 for the change of PG). */
+static bool cr0_faults(uint64_t value)
+{
+	bool code_64 = vmread(VMCS_GUEST_CS_ACCESS) & AR_L;
+	uint64_t cr4 = vmread(VMCS_GUEST_CR4), efer = vmread(VMCS_GUEST_EFER);
+
+	if (value & CR0_UPPER || (value & CR0_NW && !(value & CR0_CD)) ||
+	    (value & CR0_PG && !(value & CR0_PE)))
+		return true;
+	if (!(value & CR0_PG))
+		return cr4 & CR4_PCIDE || (efer & EFER_LMA && code_64);
+	return efer & EFER_LME && !(efer & EFER_LMA) && (!(cr4 & CR4_PAE) || code_64);
+}
+
 /* The guest writes a bit of CR0 that Vigil owns (NE fixed by VMX, CD and NW virtual) with another
  * value than the shadow has. Make the shadow agree and let the CPU execute the write again: it then
- * changes only bits that are the guest's own, with the exact semantics of mode switches. */
+ * changes only bits that are the guest's own, with the exact semantics of mode switches. A write that
+ * will fault must not change the shadow. */
 static void guest_write_cr0(uint64_t value)
 {
 	uint64_t mask = vmx_cr0_mask();
 	uint64_t shadow = vmread(VMCS_CR0_SHADOW);
 
-	/* NW without CD, PG without PE, upper half: SDM volume 2, MOV to control registers. */
-	if (value & CR0_UPPER || (value & CR0_NW && !(value & CR0_CD)) ||
-	    (value & CR0_PG && !(value & CR0_PE))) {
+	if (cr0_faults(value)) {
 		inject_gp();
 		return;
 	}

@@ -286,10 +286,9 @@ static int launch_cpu(uint32_t index)
 	__asm__ volatile("cli");
 	mtrr_shadow_init(v);
 	err = cpuid_policy_init(&v->cpuid, vmx.control[PROFILE_GUEST].hide, native_cpuid, NULL);
-	if (err)
-		init_error(err, "CPU %u: CPUID has more subleaves than there is room for", index);
-	else
-		err = launch_with_interrupts_off(v);
+	if (err) /* those beyond read as zero */
+		log_warn("CPU %u: CPUID has more subleaves than there is room for", index);
+	err = launch_with_interrupts_off(v);
 	if (!err)
 		v->launched = 1;
 	if (flags & RFLAGS_IF)

@@ -39,24 +39,6 @@ void reinject_vectoring(void)
 		info & (INTR_VALID | INTR_TYPE | INTR_VECTOR | INTR_ERROR_CODE));
 }
 
-void skip_instruction(void)
-{
-	uint64_t old = vmread(VMCS_GUEST_RIP);
-	uint64_t rip = old + vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
-	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
-	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
-	if (__builtin_expect(rip >> 32 && !(old >> 32), 0) &&
-	    !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
-		rip = (uint32_t)rip;
-	vmwrite(VMCS_GUEST_RIP, rip);
-	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
-	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG,
-			vmread(VMCS_GUEST_PENDING_DEBUG) | 1u << 14 /* BS (SDM table 25-4) */);
-}
-
 void primary_set(struct vcpu *v, uint32_t bits, bool on)
 {
 	uint32_t value = on ? v->primary | bits : v->primary & ~bits;

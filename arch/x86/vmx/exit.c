@@ -190,9 +190,56 @@ void vmx_do_work(struct vcpu *v)
 		}
 		if (work & WORK_EPT)
 			invept(INVEPT_SINGLE, vmx.eptp);
+		if (work & WORK_INIT)
+			on_init(v);
 	}
-	if (v->init_pending)
-		on_init(v);
+}
+
+/* What vmx_fast_exit says (entry.S knows the numbers). */
+enum fast_exit {
+	FAST_EXIT_SLOW = 0,   /* not handled: vmx_handle_exit, with all registers saved */
+	FAST_EXIT_RESUME = 1, /* handled: resume */
+	FAST_EXIT_WORK = 2,   /* handled: vmx_do_work, with all registers saved, then resume */
+};
+
+enum fast_exit vmx_fast_exit(struct vcpu *v);
+
+static enum fast_exit fast_done(struct vcpu *v, uint32_t reason)
+{
+	v->exit_counts[reason]++;
+	return __builtin_expect(v->work, 0) ? FAST_EXIT_WORK : FAST_EXIT_RESUME;
+}
+
+static enum fast_exit fast_cpuid(struct vcpu *v)
+{
+	uint32_t leaf = (uint32_t)v->regs.rax, subleaf = (uint32_t)v->regs.rcx;
+	const struct cpuid_regs *answer = cpuid_plain(&v->cpuid, leaf, subleaf);
+
+	if (!answer)
+		return FAST_EXIT_SLOW;
+	v->regs.rax = answer->eax;
+	v->regs.rbx = answer->ebx;
+	v->regs.rcx = answer->ecx | cpuid_cr4_bits(leaf, subleaf, vmread(VMCS_GUEST_CR4));
+	v->regs.rdx = answer->edx;
+	skip_instruction();
+	return fast_done(v, EXIT_CPUID);
+}
+
+static enum fast_exit fast_io(struct vcpu *v)
+{
+	on_io(v);
+	return fast_done(v, EXIT_IO);
+}
+
+/* From entry.S, with some of the guest's registers in v->regs (those of PUSH_FAST): the exits that a
+ * busy guest takes most. */
+enum fast_exit vmx_fast_exit(struct vcpu *v)
+{
+	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
+
+	if (reason == EXIT_CPUID)
+		return fast_cpuid(v);
+	return reason == EXIT_IO ? fast_io(v) : FAST_EXIT_SLOW;
 }
 
 /* From entry.S, with the guest's registers in v->regs. */
@@ -210,7 +257,7 @@ void vmx_handle_exit(struct vcpu *v)
 		on_unexpected(v, basic);
 	else
 		handlers[basic](v);
-	if (__builtin_expect(v->work | v->init_pending, 0))
+	if (__builtin_expect(v->work, 0))
 		vmx_do_work(v);
 }
 

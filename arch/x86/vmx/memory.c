@@ -239,20 +239,25 @@ void on_ept_misconfiguration(struct vcpu *v)
 
 /* --- init ---------------------------------------------------------------------------------------------------- */
 
+/* The end of what is mapped at once: RAM and the NIC's registers; other devices below 512 GiB too. What
+ * lies higher comes on demand: tables for it would cost more than all of Vigil. */
+#define EAGER_MMIO (1ull << 39)
+
 static uint64_t highest_known(const struct boot_info *info)
 {
 	uint64_t top = 1ull << 32;
 
 	for (uint32_t i = 0; i < info->nregion; i++) {
 		const struct boot_region *r = &info->region[i];
+		uint64_t end = r->base + r->size;
 
-		if (r->base + r->size > top)
-			top = r->base + r->size;
+		if (end > top && (r->kind == REGION_RAM || end <= EAGER_MMIO))
+			top = end;
 	}
 	for (uint32_t i = 0; i < 6; i++) {
 		uint64_t end = info->nic.bar[i].base + info->nic.bar[i].size;
 
-		if (info->nic.present && !info->nic.bar[i].is_io && end > top)
+		if (info->nic.present && !info->nic.bar[i].is_io && end > top && end <= EAGER_MMIO)
 			top = end;
 	}
 	top = (top + EPT_PAGE_1G - 1) & ~(EPT_PAGE_1G - 1);

@@ -82,7 +82,6 @@ void on_init(struct vcpu *v)
 {
 	bool bsp = rdmsr(MSR_APIC_BASE) & APIC_BASE_BSP;
 
-	v->init_pending = false;
 	v->nmi_pending = 0;
 	memset(&v->regs, 0, sizeof(v->regs));
 	v->regs.rdx = cpuid(CPUID_VERSION, 0).eax;

@@ -337,7 +337,7 @@ enum sentry_exit sentry_vm_enter(uint64_t deadline, struct sentry_fault *fault)
 	case EXIT_EXTERNAL_INTERRUPT:
 		return SENTRY_EXIT_INTERRUPT;
 	case EXIT_INIT:
-		v->init_pending = true;
+		vcpu_work(v, WORK_INIT);
 		return SENTRY_EXIT_INTERRUPT;
 	case EXIT_EXCEPTION_NMI:
 		return on_exception(v, fault);

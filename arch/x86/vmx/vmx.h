@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/cpu.h"
 #include "arch/x86/ept.h"
 #include "arch/x86/mtrr.h"
 #include "arch/x86/vcpu.h"
@@ -65,8 +66,25 @@ static inline void inject_gp(void)
  * of exits that an event delivery can cause; call before injecting anything else. */
 void reinject_vectoring(void);
 
-/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. */
-void skip_instruction(void);
+/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line: it is
+ * on every hot path. */
+static inline void skip_instruction(void)
+{
+	uint64_t old = vmread(VMCS_GUEST_RIP);
+	uint64_t rip = old + vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
+	if (__builtin_expect(rip >> 32 && !(old >> 32), 0) &&
+	    !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
+		rip = (uint32_t)rip;
+	vmwrite(VMCS_GUEST_RIP, rip);
+	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG,
+			vmread(VMCS_GUEST_PENDING_DEBUG) | 1u << 14 /* BS (SDM table 25-4) */);
+}
 
 /* Primary processor-based controls: set or clear bits that may be toggled. */
 void primary_set(struct vcpu *v, uint32_t bits, bool on);

@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
 		uint64_t begin, end;
 
-		if (phases[i].run == do_frames && !network)
+		if ((phases[i].run == do_frames) != network)
 			continue;
 		phases[i].run(phases[i].n / 10 + 1); /* warm caches, page tables and lazy set-up */
 		settle();
