@@ -37,32 +37,34 @@ def unshare_args() -> list[str]:
     The namespace vanishes with its last process, however that ends. Without root a user namespace
     gives the rights over it.
     """
-    return [
-        "unshare",
-        *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]),
-        "--net",
-        "--mount",
-    ]
+    if not Path("/dev/net/tun").exists():
+        raise Unavailable("--net tap: this machine has no /dev/net/tun")
+    base = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net"]
+    # A mount namespace of its own is only for /sys; in a plain chroot there can be none.
+    for args in ([*base, "--mount"], base):
+        try:
+            probe = subprocess.run([*args, "true"], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise Unavailable(f"--net tap: no unshare (util-linux): {error.strerror}") from error
+        if probe.returncode == 0:
+            return args
+    raise Unavailable(f"--net tap needs root or user namespaces: {probe.stderr.strip()}")
 
 
 def enter(argv: list[str]) -> None:
     """Start this program again inside a namespace of its own; returns if it is there already."""
-    if os.environ.get(INSIDE) == str(os.getpid()):
+    pid, _, mounts = os.environ.get(INSIDE, "").partition("/")
+    if pid == str(os.getpid()):
+        if mounts:
+            # So that /sys/class/net shows this namespace to host scripts; not allowed everywhere.
+            subprocess.run(
+                ["mount", "-t", "sysfs", "sysfs", "/sys"], capture_output=True, check=False
+            )
         return
-    if not Path("/dev/net/tun").exists():
-        raise Unavailable("--net tap: this machine has no /dev/net/tun")
-    try:
-        probe = subprocess.run(
-            [*unshare_args(), "true"], capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        raise Unavailable(f"--net tap: no unshare (util-linux): {error.strerror}") from error
-    if probe.returncode != 0:
-        raise Unavailable(f"--net tap needs root or user namespaces: {probe.stderr.strip()}")
+    args = unshare_args()
     # unshare replaces itself by the program, so the process id stays.
-    os.environ[INSIDE] = str(os.getpid())
-    args = [*unshare_args(), *argv]
-    os.execvp(args[0], args)
+    os.environ[INSIDE] = f"{os.getpid()}/{'mounts' if '--mount' in args else ''}"
+    os.execvp(args[0], [*args, *argv])
 
 
 def ip(*args: str) -> None:
@@ -77,8 +79,6 @@ def ip(*args: str) -> None:
 
 def setup() -> None:
     """Make the TAP and the host's addresses; to be called inside the namespace."""
-    # So that /sys/class/net shows this namespace to host scripts; not allowed everywhere.
-    subprocess.run(["mount", "-t", "sysfs", "sysfs", "/sys"], capture_output=True, check=False)
     for key, value in (
         ("accept_ra", 0),
         ("router_solicitations", 0),

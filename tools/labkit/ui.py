@@ -97,7 +97,9 @@ class Ui:
         action = body.get("action") if isinstance(body, dict) else None
         wanted = kind in ALERT_TYPES or (kind == "hypervisor" and action != "stats")
         wanted = wanted or (kind == "process" and action in ("hidden", "unhidden"))
-        if self.show == "none" or not (wanted or (self.show == "all" and action != "stats")):
+        if self.show == "none" or not (
+            wanted or (self.show == "all" and kind != "stats" and action != "stats")
+        ):
             self.status()
             return
         colour = {"alert": RED if action == "blocked" else YELLOW, "hypervisor": GREEN}.get(
