@@ -33,7 +33,7 @@ static const struct {
 	{"net.mode_switches", &net.intr.switches},
 };
 
-/* --- modes; with the net lock --------------------------------------------------------------------------- */
+/* --- modes; with the net lock ----------------------------------------------------------------- */
 
 /* After an exit that brought frames: perhaps it is better to poll. */
 static void account(void)
@@ -113,7 +113,7 @@ static void on_timer(struct hv_timer *timer)
 	}
 }
 
-/* --- the guest's accesses --------------------------------------------------------------------------------- */
+/* --- the guest's accesses --------------------------------------------------------------------- */
 
 static void started(void)
 {

@@ -1,11 +1,11 @@
 /* Driver of Intel 8254x network cards.
  *
  * Legacy descriptors, one frame per descriptor, DMA directly from and into frame slots. Section
- * numbers: 8254x Software Developer's Manual (317453). The card is trusted to be a card, but what it
- * writes (length, status, errors) is checked all the same: it comes from the wire in the end.
+ * numbers: 8254x Software Developer's Manual (317453). The card is trusted to be a card, but what
+ * it writes (length, status, errors) is checked all the same: it comes from the wire in the end.
  *
- * Receive: exact match with the card's own address, all multicast, broadcast. Not promiscuous: what
- * a switch floods for others is not the guest's, and must not raise its alerts.
+ * Receive: exact match with the card's own address, all multicast, broadcast. Not promiscuous:
+ * what a switch floods for others is not the guest's, and must not raise its alerts.
  */
 #include "net/dev/e1000.h"
 #include "hv/abi.h"
@@ -255,8 +255,8 @@ static int e1000_init(const struct boot_nic *facts, uint8_t mac[6])
 	return 0;
 }
 
-/* Receive off to begin with. Buffers of 2,048 bytes, no long packets (1,522 bytes with FCS at most),
- * FCS stripped (13.4.22). */
+/* Receive off to begin with. Buffers of 2,048 bytes, no long packets (1,522 bytes with FCS at
+ * most), FCS stripped (13.4.22). */
 static void e1000_rx_enable(bool on)
 {
 	set(E1000_RCTL, (on ? E1000_RCTL_EN : 0) | E1000_RCTL_MPE | E1000_RCTL_BAM |

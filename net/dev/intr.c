@@ -24,9 +24,10 @@
 #define QUIET_US      16000  /* without frames: back to the line */
 /* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
 #define QUIET_POOR_US 250000
-/* Polling for load ends after SLOW_POLLS slow ones in a row. Among the first EARLY_POLLS that means that
- * the polling itself made the traffic slow: then it is not tried again for a while. Later it only means
- * that the traffic has changed. */
+/* Polling for load ends after SLOW_POLLS slow ones in a row. Among the first EARLY_POLLS that
+ * means that the polling itself made the traffic slow: then it is not tried again for HOLD_US,
+ * twice as long each time up to HOLD_MAX_US.
+ * Later it only means that the traffic has changed. */
 #define SLOW_POLLS    2
 #define EARLY_POLLS   4
 #define HOLD_US       32000
@@ -231,7 +232,7 @@ uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_
 	return now + intr->interval;
 }
 
-/* --- INTx -------------------------------------------------------------------------------------------- */
+/* --- INTx ------------------------------------------------------------------------------------- */
 
 static void intx_signal(struct intr *intr, uint8_t isr)
 {

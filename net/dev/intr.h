@@ -1,20 +1,22 @@
 /* How the guest is interrupted, and when Vigil polls instead (DESIGN.md section 6).
  *
- * The NIC's interrupt is a back end: the INTx one lives here, an MSI-X one can stand beside it. Common
- * to them is the choice between two modes:
+ * The NIC's interrupt is a back end: the INTx one lives here, an MSI-X one can stand beside it.
+ * Common to them is the choice between two modes:
  *
  *   line   the card's events interrupt; Vigil gets its frames when the guest comes to look;
  *   poll   the card's events are masked, Vigil looks by a timer, and the guest is interrupted only
  *          when there is something for it.
  *
- * Polling begins when interrupts bring the guest nothing (frames that are blocked: Linux disables a
- * line after 99,900 unhandled interrupts of 100,000), and under load, to save exits. It ends when the
- * wire is quiet, or when it turns out that the traffic waits for us (request and response).
+ * Polling begins when interrupts bring the guest nothing (frames that are blocked: Linux disables
+ * a line after 99,900 unhandled interrupts of 100,000), and under load, to save exits. It ends
+ * when the wire is quiet, or when it turns out that the traffic waits for us (request and
+ * response).
  *
  * INTx: the line is the card's own. The guest's read of the ISR register acknowledges the card, so
  * that the line drops. Vigil raises the line by a cause that the card never sets itself.
  *
- * Pure logic over struct nic_driver and the timers' clock. Exit context; the caller holds the net lock.
+ * Pure logic over struct nic_driver and the timers' clock. Exit context; the caller holds the net
+ * lock.
  */
 #pragma once
 
@@ -77,8 +79,8 @@ void intr_init(struct intr *intr, const struct intr_backend *backend, const stru
 /* The guest's driver is up (or not any more). */
 void intr_set_active(struct intr *intr, bool on, uint64_t now);
 
-/* COMMAND.InterruptDisable as the guest sets it; totals and time as for intr_account. While it is set
- * Vigil polls. */
+/* COMMAND.InterruptDisable as the guest sets it; totals and time as for intr_account. While it is
+ * set Vigil polls. */
 void intr_set_disabled(struct intr *intr, bool disabled, uint64_t frames, uint64_t bytes,
 		       uint64_t now);
 

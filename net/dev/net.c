@@ -1,8 +1,9 @@
-/* The network half's unit: takes the card that the loader found, and puts the virtual one in its place.
+/* The network half's unit: takes the card that the loader found, and puts the virtual one in its
+ * place.
  *
  * Without a card (nic = none, or none found) nothing is intercepted at all. A card that can't be
- * driven is Vigil's all the same: when the configuration names it, Vigil doesn't start; with
- * nic = auto the machine goes on without it. The guest must not have it half initialized and
+ * driven is Vigil's all the same: when the configuration names it, Vigil doesn't start; with nic =
+ * auto the machine goes on without it. The guest must not have it half initialized and
  * uninspected, so it vanishes from the PCI bus.
  */
 #include "hv/errno.h"

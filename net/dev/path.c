@@ -6,7 +6,7 @@
 
 #define BATCH          64   /* frames of one direction per exit */
 #define BATCH_SEGMENTS 512  /* descriptors of the guest walked per exit */
-#define RX_UNDECIDED   192  /* frames of the wire taken ahead of the sentry: other slots are the guest's */
+#define RX_UNDECIDED   192  /* frames of the wire taken ahead of the sentry; the guest needs some */
 #define USED_BATCH     64   /* sent frames that are returned to the guest at once ... */
 #define USED_US        1000 /* ... and how long fewer of them may wait for company */
 #define MORE_US        50   /* the guest's share of time while a backlog is worked off */
@@ -18,7 +18,7 @@
 struct net_state net;
 struct net_counters net_count;
 
-/* --- time; with the net lock ----------------------------------------------------------------------- */
+/* --- time; with the net lock ------------------------------------------------------------------ */
 
 void net_rearm(void)
 {
@@ -44,7 +44,7 @@ void net_within(enum due what, uint64_t us)
 		net.due[what] = t;
 }
 
-/* --- the guest's rings; with the net lock ------------------------------------------------------------ */
+/* --- the guest's rings; with the net lock ----------------------------------------------------- */
 
 bool net_wire_wanted(void)
 {
@@ -114,7 +114,7 @@ static void to_guest(uint32_t slot, uint32_t len)
 	net_count.rx_bytes += len;
 }
 
-/* --- frame_ops: called from inside of frame_submit and frames_run, without the lock ------------------- */
+/* --- frame_ops: called from inside of frame_submit and frames_run, without the lock ----------- */
 
 static void deliver(uint32_t slot, uint32_t len, enum abi_port to)
 {
@@ -145,7 +145,7 @@ static void flush(void)
 
 const struct frame_ops net_frame_ops = {.deliver = deliver, .flush = flush};
 
-/* --- taking frames ------------------------------------------------------------------------------------ */
+/* --- taking frames ---------------------------------------------------------------------------- */
 
 static void submit(const struct nic_frame *batch, uint32_t n, enum abi_port from)
 {

@@ -1,6 +1,6 @@
-/* State shared by the two halves of the data path: path.c (frames and rings) and device.c (the guest's
- * accesses, timer, modes). Nothing else includes this. Unless said otherwise a function needs the net
- * lock held.
+/* State shared by the two halves of the data path: path.c (frames and rings) and device.c (the
+ * guest's accesses, timer, modes). Nothing else includes this. Unless said otherwise a function
+ * needs the net lock held.
  */
 #pragma once
 
@@ -61,8 +61,8 @@ void net_fault(unsigned queue);
 void net_publish(unsigned queue);
 
 /* Take frames of the wire (PUMP_RX), of the guest (PUMP_TX) and submit them. Without the lock;
- * frames_run is to follow. One CPU at a time does, so that frames stay in order; it goes round again
- * for another that came meanwhile. */
+ * frames_run is to follow. One CPU at a time does, so that frames stay in order; it goes round
+ * again for another that came meanwhile. */
 #define PUMP_RX   1u
 #define PUMP_TX   2u
 #define PUMP_BUSY 4u

@@ -80,7 +80,7 @@ static void config_write(uint8_t off, uint8_t size, uint32_t value)
 		path_bar_write(bar_off, bar_size, data);
 }
 
-/* --- ports ------------------------------------------------------------------------------------------- */
+/* --- ports ------------------------------------------------------------------------------------ */
 
 /* Out of line: the other case is the hot one. */
 __attribute__((noinline)) static void own_access(uint8_t off, struct io_access *access)
@@ -129,7 +129,7 @@ static void inert_port(void *ctx, struct io_access *access)
 		access->value = ~0u;
 }
 
-/* --- what the virtual configuration space asks for; with pci.lock -------------------------------------- */
+/* --- what the virtual configuration space asks for; with pci.lock ----------------------------- */
 
 static void io_bar(uint16_t base, bool enable)
 {
@@ -144,7 +144,7 @@ static const struct pci_config_ops config_ops = {
 	.intx_disable = path_intx_disable,
 };
 
-/* --- ECAM ---------------------------------------------------------------------------------------------- */
+/* --- ECAM ------------------------------------------------------------------------------------- */
 
 /* An absent function. */
 static void fill_shadow(void)
@@ -204,7 +204,7 @@ static int shadow_ecam(const struct boot_info *info)
 	return 0;
 }
 
-/* --- set-up ---------------------------------------------------------------------------------------------- */
+/* --- set-up ----------------------------------------------------------------------------------- */
 
 static int hide_bars(const struct boot_nic *nic)
 {

@@ -1,9 +1,9 @@
 /* The virtual PCI configuration space that stands in the place of the physical network card's.
  *
- * Pure logic: 256 bytes, a mask of writable bits, and what a change means. The card's own BARs stay
- * visible as reserved ranges of the same sizes, so that the guest never puts something else over the
- * physical registers; the virtio registers are one further I/O BAR. PCI Local Bus 3.0, 6.2; virtio
- * 1.2, 4.1.4. Exit context; the caller serializes.
+ * Pure logic: 256 bytes, a mask of writable bits, and what a change means. The card's own BARs
+ * stay visible as reserved ranges of the same sizes, so that the guest never puts something else
+ * over the physical registers; the virtio registers are one further I/O BAR. PCI Local Bus 3.0,
+ * 6.2; virtio 1.2, 4.1.4. Exit context; the caller serializes.
  */
 #pragma once
 
@@ -31,8 +31,8 @@ struct pci_config {
 	bool intx_disabled;
 };
 
-/* Build the space for the card of `facts`; `header_type` (its multi-function bit counts), `line` and
- * `pin` are the physical registers' values. -ENOSPC: all six BARs are taken. */
+/* Build the space for the card of `facts`; `header_type` (its multi-function bit counts), `line`
+ * and `pin` are the physical registers' values. -ENOSPC: all six BARs are taken. */
 int pci_config_init(struct pci_config *c, const struct boot_nic *facts, uint8_t header_type,
 		    uint8_t line, uint8_t pin, const struct pci_config_ops *ops);
 
@@ -40,8 +40,8 @@ int pci_config_init(struct pci_config *c, const struct boot_nic *facts, uint8_t 
 uint32_t pci_config_read(const struct pci_config *c, uint8_t off, uint8_t size);
 void pci_config_write(struct pci_config *c, uint8_t off, uint8_t size, uint32_t value);
 
-/* True when the access touches the status register, whose InterruptStatus bit (virtio 1.2, 4.1.4.5.1)
- * the caller then sets to whether the ISR register holds anything. */
+/* True when the access touches the status register, whose InterruptStatus bit (virtio 1.2,
+ * 4.1.4.5.1) the caller then sets to whether the ISR register holds anything. */
 bool pci_status_touched(uint8_t off, uint8_t size);
 void pci_set_interrupt_status(struct pci_config *c, bool pending);
 

@@ -115,7 +115,7 @@ uint32_t vnet_read(const struct virtio_net *dev, uint8_t off, uint8_t size)
 	return value;
 }
 
-/* --- writes: one function per field --------------------------------------------------------------- */
+/* --- writes: one function per field ----------------------------------------------------------- */
 
 static enum vnet_action set_offer_select(struct virtio_net *dev, uint32_t value)
 {

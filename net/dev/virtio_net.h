@@ -1,4 +1,5 @@
-/* The virtual network card that the guest sees: a modern virtio-net device (virtio 1.2, 4.1 and 5.1).
+/* The virtual network card that the guest sees: a modern virtio-net device (virtio 1.2, 4.1 and
+ * 5.1).
  *
  * This is the register model alone: features, status, queue setup, MAC and link. It offers no
  * offloads, two queues, one I/O BAR. What an access means for the data path is told to the caller
@@ -35,7 +36,8 @@ enum vnet_queue { VNET_RX, VNET_TX };
 #define VNET_F_STATUS    (1ull << 16)
 #define VNET_F_EVENT_IDX (1ull << 29)
 #define VNET_F_VERSION_1 (1ull << 32)
-#define VNET_FEATURES    (VNET_F_MTU | VNET_F_MAC | VNET_F_STATUS | VNET_F_EVENT_IDX | VNET_F_VERSION_1)
+#define VNET_FEATURES                                                                              \
+	(VNET_F_MTU | VNET_F_MAC | VNET_F_STATUS | VNET_F_EVENT_IDX | VNET_F_VERSION_1)
 
 /* Device status (2.1). */
 #define VNET_S_ACKNOWLEDGE 0x01

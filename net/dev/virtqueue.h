@@ -1,13 +1,13 @@
 /* The device's side of a split virtqueue (virtio 1.2, 2.7).
  *
- * Everything in the rings is hostile: indices are checked against the queue's size, a chain is bounded
- * by it, each descriptor and each index is fetched once into private memory. Descriptor tables inside
- * of descriptors (INDIRECT) are not offered, so not accepted. Pure logic: memory is reached by
- * hv/guestmem.h only (a mock on the host). Any CPU, exit context, never blocks; the caller holds the
- * lock that guards the queue.
+ * Everything in the rings is hostile: indices are checked against the queue's size, a chain is
+ * bounded by it, each descriptor and each index is fetched once into private memory. Descriptor
+ * tables inside of descriptors (INDIRECT) are not offered, so not accepted. Pure logic: memory is
+ * reached by hv/guestmem.h only (a mock on the host). Any CPU, exit context, never blocks; the
+ * caller holds the lock that guards the queue.
  *
- * Functions that return int give -EPROTO when the driver broke a rule: `vq->fault` and `vq->detail`
- * say which, and the device must stop using the queue until it is reset.
+ * Functions that return int give -EPROTO when the driver broke a rule: `vq->fault` and
+ * `vq->detail` say which, and the device must stop using the queue until it is reset.
  */
 #pragma once
 

@@ -45,7 +45,8 @@ void drv_probe(uint16_t port)
 	drv.rx_buffer = DRV_RX_BUFFER;
 	assert_int_equal(cfg_read(bdf, 0, 4), 0x10411af4);
 	assert_true(cfg_read(bdf, 6, 2) & 0x10);
-	for (pos = (uint8_t)cfg_read(bdf, 0x34, 1); pos; pos = (uint8_t)cfg_read(bdf, (uint8_t)(pos + 1), 1)) {
+	for (pos = (uint8_t)cfg_read(bdf, 0x34, 1); pos;
+	     pos = (uint8_t)cfg_read(bdf, (uint8_t)(pos + 1), 1)) {
 		uint8_t type = (uint8_t)cfg_read(bdf, (uint8_t)(pos + 3), 1);
 		uint8_t off = (uint8_t)cfg_read(bdf, (uint8_t)(pos + 8), 4);
 

@@ -1,6 +1,6 @@
-/* The guest for the tests of net/dev: finds the virtual card by PCI configuration cycles, sets it up in
- * Linux' order, and drives its rings with Linux' rules for notifications and interrupts (including
- * what makes Linux disable an interrupt line). */
+/* The guest for the tests of net/dev: finds the virtual card by PCI configuration cycles, sets it
+ * up in Linux' order, and drives its rings with Linux' rules for notifications and interrupts
+ * (including what makes Linux disable an interrupt line). */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* A machine for the tests of net/dev: ports with PCI configuration, a clock with timers, the sentry's
- * frame pool with verdicts of the test's choice, and a model of the 82540EM good enough for rings and
- * interrupts. */
+/* A machine for the tests of net/dev: ports with PCI configuration, a clock with timers, the
+ * sentry's frame pool with verdicts of the test's choice, and a model of the 82540EM good enough
+ * for rings and interrupts. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,13 +14,14 @@
 #define NIC_IO        0xc040u
 #define TICKS_PER_US  1000ull
 
-/* Everything back to power-on; the statics of net/dev are not (start path_init or e1000_init anew). */
+/* Everything back to power-on; the statics of net/dev are not (start path_init or e1000_init
+ * anew). */
 void machine_reset(void);
 /* The same but for ports, PCI configuration and the boot facts. */
 void machine_restart(void);
 extern struct boot_info boot;
 
-/* --- ports as the guest sees them: handlers first, the machine else -------------------------------- */
+/* --- ports as the guest sees them: handlers first, the machine else --------------------------- */
 uint32_t guest_in(uint16_t port, uint8_t size);
 void guest_out(uint16_t port, uint8_t size, uint32_t value);
 extern unsigned port_exits;                /* accesses that a handler took */
@@ -30,7 +31,7 @@ extern unsigned phys_reads, phys_writes;   /* through the data window */
 /* The range whose handler takes `port` now: its base, or -1. */
 int range_at(uint16_t port);
 
-/* --- hidden and shadowed memory --------------------------------------------------------------------- */
+/* --- hidden and shadowed memory --------------------------------------------------------------- */
 struct hidden_range {
 	uint64_t phys, size;
 };
@@ -40,13 +41,13 @@ extern uint64_t shadow_phys;
 extern void *shadow_page;
 void shadow_guest_write(uint32_t off, uint8_t size, uint32_t value); /* and the handler after it */
 
-/* --- time --------------------------------------------------------------------------------------------- */
+/* --- time ------------------------------------------------------------------------------------- */
 extern uint64_t now;
 /* Let time pass, timers fire in order, `after` (may be NULL) run after each step and timer. */
 void advance_us(uint64_t us, void (*after)(void));
 extern unsigned timer_fires;
 
-/* --- frames ------------------------------------------------------------------------------------------- */
+/* --- frames ----------------------------------------------------------------------------------- */
 extern bool (*verdict)(const uint8_t *frame, uint32_t len, enum abi_port from); /* true: pass */
 extern bool sentry_busy;  /* frames_run decides nothing */
 extern bool sentry_dead;  /* frame_submit delivers at once (fail-open) */
@@ -56,10 +57,10 @@ unsigned slots_in_use(void);
 /* Keep all free slots but `keep` from being allocated. */
 void slots_starve(unsigned keep);
 
-/* --- counters ------------------------------------------------------------------------------------------ */
+/* --- counters --------------------------------------------------------------------------------- */
 uint64_t counter(const char *name); /* fails the test when it is not registered */
 
-/* --- the 82540EM ---------------------------------------------------------------------------------------- */
+/* --- the 82540EM ------------------------------------------------------------------------------ */
 struct sent_frame {
 	uint32_t len;
 	uint8_t data[2048];

@@ -1,5 +1,5 @@
-/* Guest memory for the tests of net/dev: hv/guestmem.h over an array, with a count of how often each
- * byte was fetched, and hv/event.h as a list. */
+/* Guest memory for the tests of net/dev: hv/guestmem.h over an array, with a count of how often
+ * each byte was fetched, and hv/event.h as a list. */
 #pragma once
 
 #include <stdint.h>

@@ -265,7 +265,8 @@ static void test_bulk_with_stalls(void **state)
 	assert_true(per_frame < 0.3);
 }
 
-/* 10 MB out: the driver keeps its ring as full as it can; the peer acknowledges every second frame. */
+/* 10 MB out: the driver keeps its ring as full as it can; the peer acknowledges every second
+ * frame. */
 static void test_bulk_send(void **state)
 {
 	static const unsigned burst[] = {44, 10, 2};

@@ -1,5 +1,5 @@
-/* PCI interception: the virtual configuration space by ports and by ECAM, what passes through, and the
- * unit's decisions about cards. */
+/* PCI interception: the virtual configuration space by ports and by ECAM, what passes through, and
+ * the unit's decisions about cards. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -411,7 +411,8 @@ static void test_bounded_work(void **state)
 	start();
 	memset(ram_fetches, 0, sizeof(ram_fetches));
 	for (uint16_t i = 0; i < DRV_SIZE; i++)
-		drv_desc(1, i, RAM_BASE + 0x300000, i + 1 < DRV_SIZE ? 1 : 100, i + 1 < DRV_SIZE, (uint16_t)(i + 1));
+		drv_desc(1, i, RAM_BASE + 0x300000, i + 1 < DRV_SIZE ? 1 : 100, i + 1 < DRV_SIZE,
+			 (uint16_t)(i + 1));
 	for (uint16_t i = 0; i < DRV_SIZE; i++)
 		*(uint16_t *)ram_at(drv.queue[1].avail + 4 + 2ull * i) = 0;
 	drv.queue[1].avail_idx = DRV_SIZE;
