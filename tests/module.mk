@@ -1,6 +1,6 @@
 # Running the tests. What they need beside the image, a module.mk adds to TEST_FILES.
 .PHONY: test test-unit fuzz soak lint build-tests list-unit list-fuzz
-TEST_FILES += boot-test-files
+TEST_FILES = boot-test-files guest-test-files $(if $(MACHINE_FILES),machine-test-files)
 
 build-tests:
 	@$(MAKE) --no-print-directory $(TEST_FILES)
