@@ -36,7 +36,7 @@ hello() {
 }
 
 fetch_suspicious() { timeout 10 wget -q -O /tmp/suspicious "$URL/suspicious" && grep -q EICAR-LIKE /tmp/suspicious; }
-secret_stopped() { ! timeout 4 wget -q -O /dev/null --post-data 'the demo-secret-4711' "$URL/upload"; }
+secret_stopped() { ! timeout 4 wget -q -O /dev/null --post-data 'the demo-secret-4711' "$URL/upload" 2> /dev/null; }
 ask_datagrams() { timeout 10 wget -q -O /tmp/asked "$URL/datagrams" && grep -q sent /tmp/asked; }
 harmless_arrives() {
 	tries=0

@@ -49,6 +49,37 @@ class ChannelTest(unittest.TestCase):
         self.assertEqual(channel.actions["hypervisor/stats"], 2)
         self.assertEqual((channel.stats_seen, channel.quiet_stats, channel.holes), (2, 1, 0))
 
+    def test_quiet_means_only_counts(self) -> None:
+        channel = Channel()
+        stats = event("hypervisor", 1, action="stats")
+        for line, quiet in (
+            (stats, 1),
+            (event("stats", 2), 1),
+            (stats, 2),
+            (event("process", 3), 0),
+            (stats, 1),
+        ):
+            channel.line(line)
+            self.assertEqual(channel.quiet_stats, quiet)
+
+    def test_readable_lines(self) -> None:
+        ends = {
+            "proto": "UDP",
+            "src_ip": "1.2.3.4",
+            "src_port": 5,
+            "dest_ip": "::1",
+            "dest_port": 6,
+        }
+        alert = {"action": "blocked", "signature_id": 7, "signature": "msg"}
+        self.assertEqual(
+            event_line({"event_type": "alert", **ends, "alert": alert}),
+            "alert blocked [7] msg UDP 1.2.3.4:5 -> ::1:6",
+        )
+        self.assertEqual(
+            event_line({"event_type": "drop", **ends, "drop": {"len": 9, "x": [1]}}),
+            "drop UDP 1.2.3.4:5 -> ::1:6 len=9",
+        )
+
     def test_holes_in_seq(self) -> None:
         channel = Channel()
         for seq in (1, 2, 5, 4, 6, 9):

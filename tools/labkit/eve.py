@@ -78,7 +78,7 @@ class Channel:
             self.stats = body
             self.stats_seen += 1
             self.quiet_stats += 1
-        else:
+        elif kind != "stats":  # which comes with them
             self.quiet_stats = 0
             if kind == "hypervisor" and action == "ready":
                 self.ready = True
@@ -104,17 +104,18 @@ def is_failure(text: str) -> bool:
 
 def event_line(event: dict[str, Any]) -> str:
     """An event as one readable line."""
-    kind = event.get("event_type", "?")
-    body = event.get(kind) if isinstance(event.get(kind), dict) else {}
+    kind = str(event.get("event_type", "?"))
+    body = event.get(kind)
+    body = body if isinstance(body, dict) else {}
+    words = [kind, str(body.get("action", ""))]
     if kind == "alert":
-        ends = (
-            f"{event.get('proto', '?')} {event.get('src_ip', '?')}:{event.get('src_port', 0)}"
-            f" -> {event.get('dest_ip', '?')}:{event.get('dest_port', 0)}"
-        )
-        rule = f"[{body.get('signature_id', '?')}] {body.get('signature', '')}"
-        return f"alert {body.get('action', '?')} {rule} {ends}"
-    parts = []
-    for key, value in body.items():
-        if key != "action" and isinstance(value, (str, int, float)):
-            parts.append(f"{key}={value}")
-    return f"{kind} {body.get('action', '')} {' '.join(parts[:8])}".rstrip()
+        words.append(f"[{body.get('signature_id', '?')}] {body.get('signature', '')}")
+    if "src_ip" in event:
+        source = f"{event['src_ip']}:{event.get('src_port', 0)}"
+        words.append(f"{event.get('proto', '?')} {source} ->")
+        words.append(f"{event.get('dest_ip', '?')}:{event.get('dest_port', 0)}")
+    if kind != "alert":
+        plain_values = {k: v for k, v in body.items() if isinstance(v, (str, int, float))}
+        plain_values.pop("action", None)
+        words += [f"{k}={v}" for k, v in plain_values.items()][:8]
+    return " ".join(w for w in words if w)

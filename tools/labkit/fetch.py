@@ -89,6 +89,38 @@ def fetch_kernel(name: str, work: Path) -> Path:
     return tree
 
 
+def fetch_headers(release: str, work: Path) -> Path:
+    """The headers of one kernel release with its build programs: enough to build a module."""
+    suite = (
+        "bookworm-backports"
+        if "+deb12" in release and not release.startswith("6.1.")
+        else debian.codename()
+    )
+    apt = debian.Apt(suite, sources=False)
+    package = f"linux-headers-{release}"
+    needs = [
+        package,
+        *(apt.depends(package, prefix) for prefix in ("linux-headers-", "linux-kbuild-")),
+    ]
+    for name in needs:
+        debian.unpack_deb(apt.download(name, work), work / "tree")
+    headers = work / "tree/usr/src" / package
+    if not (headers / "Makefile").is_file():
+        raise LabError(f"{package} holds no Makefile")
+    # The makefile names its other half by its place after an installation.
+    common = cache() / f"headers-{release}" / "usr/src" / needs[1]
+    (headers / "Makefile").write_text(f"include {common}/Makefile\n", encoding="utf-8")
+    return work / "tree"
+
+
+def headers(release: str) -> Path:
+    """The folder to give to `make -C` for a module of kernel `release`."""
+    return (
+        prepared(f"headers-{release}", lambda work: fetch_headers(release, work))
+        / f"usr/src/linux-headers-{release}"
+    )
+
+
 def fetch_bochs_trixie(work: Path) -> Path:
     suite, _ = listed("bochs-trixie")
     debs = debian.Apt(suite, sources=False).closure("bochs", work)
@@ -122,14 +154,18 @@ def fetch(name: str) -> Path:
     """The folder of `name` in the cache; filled first if it is not there."""
     if name not in FETCHERS:
         raise LabError(f"nothing called '{name}' to fetch (there is: {' '.join(FETCHERS)})")
-    folder, fetcher = FETCHERS[name]
+    return prepared(*FETCHERS[name])
+
+
+def prepared(folder: str, fetcher: Callable[[Path], Path]) -> Path:
+    """The cache's folder `folder`; filled by `fetcher` first if it is not there."""
     final = cache() / folder
     if final.is_dir():
         return final
     with locked(folder):
         if final.is_dir():
             return final
-        say(f"fetch: {name} into {final}")
+        say(f"fetch: {folder}")
         work = Path(tempfile.mkdtemp(prefix=f".{folder}.", dir=cache()))
         try:
             tree = fetcher(work)
