@@ -17,22 +17,14 @@
 #define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
 
-#define CR4_VME (1ull << 0)
-#define CR4_PVI (1ull << 1)
-#define CR4_TSD (1ull << 2)
-#define CR4_DE  (1ull << 3)
-#define CR4_PSE (1ull << 4)
 #define CR4_PAE (1ull << 5)
 #define CR4_MCE (1ull << 6)
 #define CR4_PGE (1ull << 7)
-#define CR4_PCE (1ull << 8)
 #define CR4_OSFXSR (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
-#define CR4_UMIP (1ull << 11)
 #define CR4_LA57 (1ull << 12)
 #define CR4_VMXE (1ull << 13)
 #define CR4_SMXE (1ull << 14)
-#define CR4_FSGSBASE (1ull << 16)
 #define CR4_PCIDE (1ull << 17)
 #define CR4_OSXSAVE (1ull << 18)
 #define CR4_KL   (1ull << 19)
@@ -42,30 +34,15 @@
 #define CR4_CET (1ull << 23)
 #define CR4_PKS (1ull << 24)
 #define CR4_UINTR (1ull << 25)
-#define CR4_LASS (1ull << 27)
-#define CR4_LAM_SUP (1ull << 28)
 #define CR4_FRED (1ull << 32)
 
-#define RFLAGS_CF (1ull << 0)
 #define RFLAGS_ONE (1ull << 1) /* always set */
-#define RFLAGS_PF (1ull << 2)
-#define RFLAGS_AF (1ull << 4)
-#define RFLAGS_ZF (1ull << 6)
-#define RFLAGS_SF (1ull << 7)
 #define RFLAGS_TF (1ull << 8)
 #define RFLAGS_IF (1ull << 9)
-#define RFLAGS_DF (1ull << 10)
-#define RFLAGS_OF (1ull << 11)
-#define RFLAGS_IOPL (3ull << 12)
-#define RFLAGS_NT (1ull << 14)
-#define RFLAGS_RF (1ull << 16)
 #define RFLAGS_VM (1ull << 17)
-#define RFLAGS_AC (1ull << 18)
-#define RFLAGS_ID (1ull << 21)
 
 /* CR3 operand: page-table root, PCID, and the bits that a MOV to CR3 interprets (SDM 4.10.4.1). */
 #define CR3_ROOT     0x000ffffffffff000ull
-#define CR3_PCID     0x0000000000000fffull
 #define CR3_LAM_U57  (1ull << 61)
 #define CR3_LAM_U48  (1ull << 62)
 #define CR3_NO_FLUSH (1ull << 63)
@@ -74,14 +51,12 @@
 #define AR_TYPE     0x0000fu
 #define AR_ACCESSED 0x00001u
 #define AR_WRITABLE 0x00002u /* data; for code: readable */
-#define AR_EXPAND_DOWN 0x00004u /* data; for code: conforming */
 #define AR_CODE     0x00008u
 #define AR_S        0x00010u /* code or data, not system */
 #define AR_DPL_SHIFT 5
 #define AR_DPL      0x00060u
 #define AR_P        0x00080u
 #define AR_RESERVED 0xfffe0f00u
-#define AR_AVL      0x01000u
 #define AR_L        0x02000u
 #define AR_DB       0x04000u
 #define AR_G        0x08000u
@@ -115,15 +90,8 @@ enum memory_type {
 /* CPUID leaves and feature bits the core looks at itself. */
 #define CPUID_BASIC      0x00000000u
 #define CPUID_VERSION    0x00000001u
-#define CPUID_CACHES     0x00000004u
-#define CPUID_MONITOR    0x00000005u
-#define CPUID_POWER      0x00000006u
 #define CPUID_FEATURES   0x00000007u
-#define CPUID_TOPOLOGY   0x0000000bu
 #define CPUID_XSTATE     0x0000000du
-#define CPUID_TSC        0x00000015u
-#define CPUID_FREQUENCY  0x00000016u
-#define CPUID_TOPOLOGY2  0x0000001fu
 #define CPUID_HYPERVISOR 0x40000000u
 #define CPUID_EXTENDED   0x80000000u
 #define CPUID_EXT_FEATURES 0x80000001u
@@ -131,8 +99,6 @@ enum memory_type {
 #define CPUID_ADDRESSES  0x80000008u /* EAX[7:0] MAXPHYADDR */
 
 #define CPUID_1_ECX_VMX     (1u << 5)
-#define CPUID_1_ECX_PCID    (1u << 17)
-#define CPUID_1_ECX_X2APIC  (1u << 21)
 #define CPUID_1_ECX_XSAVE   (1u << 26)
 #define CPUID_1_ECX_OSXSAVE (1u << 27)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
@@ -142,7 +108,6 @@ enum memory_type {
 #define CPUID_7_ECX_OSPKE   (1u << 4)
 #define CPUID_7_ECX_WAITPKG (1u << 5)
 #define CPUID_7_ECX_RDPID   (1u << 22)
-#define CPUID_7_EDX_ARCH_CAP (1u << 29)
 #define CPUID_D1_EAX_XSAVES (1u << 3)
 #define CPUID_EXT_EDX_RDTSCP (1u << 27)
 
@@ -152,4 +117,3 @@ enum memory_type {
 #define XCR0_AVX (1ull << 2)
 #define XCR0_AVX512 (7ull << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none, and with AVX */
 #define XCR0_PKRU (1ull << 9)
-#define XCR0_AMX (3ull << 17) /* TILECFG, TILEDATA: both or none */

@@ -10,23 +10,15 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_TSC             0x00000010u
 #define MSR_APIC_BASE       0x0000001bu
 #define MSR_FEATURE_CONTROL 0x0000003au
-#define MSR_TSC_ADJUST      0x0000003bu
-#define MSR_SPEC_CTRL       0x00000048u
-#define MSR_PRED_CMD        0x00000049u
 #define MSR_BIOS_UPDT_TRIG  0x00000079u
 #define MSR_SGXLEPUBKEYHASH0 0x0000008cu /* to 0x8f */
 #define MSR_BIOS_SIGN_ID    0x0000008bu
 #define MSR_SMM_MONITOR_CTL 0x0000009bu
-#define MSR_SMBASE          0x0000009eu
 #define MSR_MTRRCAP         0x000000feu
-#define MSR_ARCH_CAPABILITIES 0x0000010au
-#define MSR_FLUSH_CMD       0x0000010bu
 #define MSR_SYSENTER_CS     0x00000174u
 #define MSR_SYSENTER_ESP    0x00000175u
 #define MSR_SYSENTER_EIP    0x00000176u
 #define MSR_MCG_CAP         0x00000179u
-#define MSR_MCG_STATUS      0x0000017au
-#define MSR_MISC_ENABLE     0x000001a0u
 #define MSR_XFD             0x000001c4u
 #define MSR_XFD_ERR         0x000001c5u
 #define MSR_DEBUGCTL        0x000001d9u
@@ -40,7 +32,6 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_MTRR_FIX4K_0    0x00000268u /* to 0x26f */
 #define MSR_PAT             0x00000277u
 #define MSR_MTRR_DEF_TYPE   0x000002ffu
-#define MSR_PERF_CAPABILITIES 0x00000345u
 #define MSR_PEBS_ENABLE     0x000003f1u
 #define MSR_MC0_CTL         0x00000400u
 #define MSR_VMX_BASIC       0x00000480u
@@ -53,34 +44,24 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_VMX_CR0_FIXED1  0x00000487u
 #define MSR_VMX_CR4_FIXED0  0x00000488u
 #define MSR_VMX_CR4_FIXED1  0x00000489u
-#define MSR_VMX_VMCS_ENUM   0x0000048au
 #define MSR_VMX_PROCBASED2  0x0000048bu
 #define MSR_VMX_EPT_VPID_CAP 0x0000048cu
 #define MSR_VMX_TRUE_PINBASED 0x0000048du
 #define MSR_VMX_TRUE_PROCBASED 0x0000048eu
 #define MSR_VMX_TRUE_EXIT   0x0000048fu
 #define MSR_VMX_TRUE_ENTRY  0x00000490u
-#define MSR_VMX_VMFUNC      0x00000491u
-#define MSR_VMX_PROCBASED3  0x00000492u
 #define MSR_VMX_EXIT2       0x00000493u
 #define MSR_RTIT_OUTPUT_BASE 0x00000560u
 #define MSR_RTIT_OUTPUT_MASK 0x00000561u
 #define MSR_RTIT_CTL        0x00000570u
-#define MSR_RTIT_STATUS     0x00000571u
 #define MSR_RTIT_CR3_MATCH  0x00000572u
 #define MSR_RTIT_ADDR0_A    0x00000580u /* to 0x587 */
 #define MSR_DS_AREA         0x00000600u
 #define MSR_U_CET           0x000006a0u
-#define MSR_S_CET           0x000006a2u
-#define MSR_PL0_SSP         0x000006a4u /* to PL3_SSP, 0x6a7 */
 #define MSR_INTERRUPT_SSP_TABLE 0x000006a8u
-#define MSR_TSC_DEADLINE    0x000006e0u
 #define MSR_PKRS            0x000006e1u
-#define MSR_X2APIC_ID       0x00000802u
-#define MSR_X2APIC_ICR      0x00000830u
 #define MSR_UINTR_RR        0x00000985u /* to UINTR_TT, 0x98a */
 #define MSR_TME_CAPABILITY  0x00000981u /* to TME_EXCLUDE_BASE, 0x984 */
-#define MSR_BNDCFGS         0x00000d90u
 #define MSR_XSS             0x00000da0u
 #define MSR_LBR_CTL         0x000014ceu /* with LBR_DEPTH, 0x14cf */
 #define MSR_HW_FEEDBACK_PTR 0x000017d0u
@@ -88,11 +69,9 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_EFER            0xc0000080u
 #define MSR_STAR            0xc0000081u
 #define MSR_LSTAR           0xc0000082u
-#define MSR_CSTAR           0xc0000083u
 #define MSR_FMASK           0xc0000084u
 #define MSR_FS_BASE         0xc0000100u
 #define MSR_GS_BASE         0xc0000101u
-#define MSR_KERNEL_GS_BASE  0xc0000102u
 #define MSR_TSC_AUX         0xc0000103u
 
 /* IA32_FEATURE_CONTROL */
@@ -111,10 +90,8 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define EFER_NXE 0x800ull
 
 /* IA32_MISC_ENABLE */
-#define MISC_ENABLE_LIMIT_CPUID (1ull << 22)
 
 /* IA32_ARCH_CAPABILITIES */
-#define ARCH_CAP_IF_PSCHANGE_MC_NO (1ull << 6) /* large executable EPT pages are safe */
 
 /* IA32_MTRRCAP, IA32_MTRR_DEF_TYPE, IA32_MTRR_PHYSMASKn (SDM 12.11) */
 #define MTRRCAP_COUNT      0x0ffull
@@ -133,7 +110,6 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 
 /* IA32_VMX_MISC */
 #define VMX_MISC_TIMER_RATE   0x1full
-#define VMX_MISC_SAVES_LMA    (1ull << 5)
 #define VMX_MISC_HLT          (1ull << 6)
 #define VMX_MISC_SHUTDOWN     (1ull << 7)
 #define VMX_MISC_WAIT_SIPI    (1ull << 8)
@@ -153,7 +129,5 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define EPT_CAP_INVEPT_SINGLE (1ull << 25)
 #define EPT_CAP_INVEPT_ALL   (1ull << 26)
 #define VPID_CAP_INVVPID     (1ull << 32)
-#define VPID_CAP_ADDRESS     (1ull << 40)
 #define VPID_CAP_SINGLE      (1ull << 41)
 #define VPID_CAP_ALL         (1ull << 42)
-#define VPID_CAP_RETAIN_GLOBALS (1ull << 43)

@@ -1,4 +1,5 @@
-/* VMCS field encodings, in the order of SDM volume 3, appendix B, grouped by width and role.
+/* VMCS field encodings, those that Vigil names, in the order of SDM volume 3, appendix B, grouped by
+ * width and role.
  *
  * Pure constants. Bits of an encoding (SDM 25.11.2): 0 access type (1: high half of a 64-bit field),
  * 9:1 index, 11:10 role (0 control, 1 read-only data, 2 guest state, 3 host state), 14:13 width
@@ -9,10 +10,6 @@
 enum vmcs_field {
 	/* B.1 16-bit fields: controls */
 	VMCS_VPID = 0x0000,
-	VMCS_POSTED_INTERRUPT_VECTOR = 0x0002,
-	VMCS_EPTP_INDEX = 0x0004,
-	VMCS_HLAT_PREFIX_SIZE = 0x0006,
-	VMCS_LAST_PID_POINTER_INDEX = 0x0008,
 	/* guest state */
 	VMCS_GUEST_ES = 0x0800,
 	VMCS_GUEST_CS = 0x0802,
@@ -22,9 +19,6 @@ enum vmcs_field {
 	VMCS_GUEST_GS = 0x080a,
 	VMCS_GUEST_LDTR = 0x080c,
 	VMCS_GUEST_TR = 0x080e,
-	VMCS_GUEST_INTERRUPT_STATUS = 0x0810,
-	VMCS_PML_INDEX = 0x0812,
-	VMCS_GUEST_UINV = 0x0814,
 	/* host state */
 	VMCS_HOST_ES = 0x0c00,
 	VMCS_HOST_CS = 0x0c02,
@@ -41,37 +35,16 @@ enum vmcs_field {
 	VMCS_EXIT_MSR_STORE = 0x2006,
 	VMCS_EXIT_MSR_LOAD = 0x2008,
 	VMCS_ENTRY_MSR_LOAD = 0x200a,
-	VMCS_EXECUTIVE_VMCS = 0x200c,
 	VMCS_PML_ADDRESS = 0x200e,
 	VMCS_TSC_OFFSET = 0x2010,
 	VMCS_VIRTUAL_APIC = 0x2012,
 	VMCS_APIC_ACCESS = 0x2014,
-	VMCS_POSTED_INTERRUPT_DESCRIPTOR = 0x2016,
-	VMCS_VM_FUNCTIONS = 0x2018,
 	VMCS_EPT_POINTER = 0x201a,
-	VMCS_EOI_EXIT_0 = 0x201c,
-	VMCS_EOI_EXIT_1 = 0x201e,
-	VMCS_EOI_EXIT_2 = 0x2020,
-	VMCS_EOI_EXIT_3 = 0x2022,
-	VMCS_EPTP_LIST = 0x2024,
-	VMCS_VMREAD_BITMAP = 0x2026,
-	VMCS_VMWRITE_BITMAP = 0x2028,
 	VMCS_VE_INFORMATION = 0x202a,
 	VMCS_XSS_EXITING = 0x202c,
 	VMCS_ENCLS_EXITING = 0x202e,
-	VMCS_SPP_POINTER = 0x2030,
 	VMCS_TSC_MULTIPLIER = 0x2032,
 	VMCS_TERTIARY_CONTROLS = 0x2034,
-	VMCS_ENCLV_EXITING = 0x2036,
-	VMCS_LOW_PASID_DIRECTORY = 0x2038,
-	VMCS_HIGH_PASID_DIRECTORY = 0x203a,
-	VMCS_SHARED_EPT_POINTER = 0x203c,
-	VMCS_PCONFIG_EXITING = 0x203e,
-	VMCS_HLAT_POINTER = 0x2040,
-	VMCS_PID_POINTER_TABLE = 0x2042,
-	VMCS_SECONDARY_EXIT_CONTROLS = 0x2044,
-	VMCS_SPEC_CTRL_MASK = 0x204a,
-	VMCS_SPEC_CTRL_SHADOW = 0x204c,
 	/* read-only data */
 	VMCS_GUEST_PHYSICAL_ADDRESS = 0x2400,
 	/* guest state */
@@ -81,12 +54,9 @@ enum vmcs_field {
 	VMCS_GUEST_EFER = 0x2806,
 	VMCS_GUEST_PERF_GLOBAL_CTRL = 0x2808,
 	VMCS_GUEST_PDPTE0 = 0x280a,
-	VMCS_GUEST_PDPTE1 = 0x280c,
 	VMCS_GUEST_PDPTE2 = 0x280e,
-	VMCS_GUEST_PDPTE3 = 0x2810,
 	VMCS_GUEST_BNDCFGS = 0x2812,
 	VMCS_GUEST_RTIT_CTL = 0x2814,
-	VMCS_GUEST_LBR_CTL = 0x2816,
 	VMCS_GUEST_PKRS = 0x2818,
 	/* host state */
 	VMCS_HOST_PAT = 0x2c00,
@@ -111,9 +81,6 @@ enum vmcs_field {
 	VMCS_ENTRY_INSTRUCTION_LENGTH = 0x401a,
 	VMCS_TPR_THRESHOLD = 0x401c,
 	VMCS_SECONDARY_CONTROLS = 0x401e,
-	VMCS_PLE_GAP = 0x4020,
-	VMCS_PLE_WINDOW = 0x4022,
-	VMCS_INSTRUCTION_TIMEOUT = 0x4024,
 	/* read-only data */
 	VMCS_INSTRUCTION_ERROR = 0x4400,
 	VMCS_EXIT_REASON = 0x4402,
@@ -122,7 +89,6 @@ enum vmcs_field {
 	VMCS_IDT_VECTORING_INFO = 0x4408,
 	VMCS_IDT_VECTORING_ERROR_CODE = 0x440a,
 	VMCS_EXIT_INSTRUCTION_LENGTH = 0x440c,
-	VMCS_EXIT_INSTRUCTION_INFO = 0x440e,
 	/* guest state */
 	VMCS_GUEST_ES_LIMIT = 0x4800,
 	VMCS_GUEST_CS_LIMIT = 0x4802,
@@ -144,7 +110,6 @@ enum vmcs_field {
 	VMCS_GUEST_TR_ACCESS = 0x4822,
 	VMCS_GUEST_INTERRUPTIBILITY = 0x4824,
 	VMCS_GUEST_ACTIVITY = 0x4826,
-	VMCS_GUEST_SMBASE = 0x4828,
 	VMCS_GUEST_SYSENTER_CS = 0x482a,
 	VMCS_PREEMPTION_TIMER = 0x482e,
 	/* host state */
@@ -156,16 +121,8 @@ enum vmcs_field {
 	VMCS_CR0_SHADOW = 0x6004,
 	VMCS_CR4_SHADOW = 0x6006,
 	VMCS_CR3_TARGET0 = 0x6008,
-	VMCS_CR3_TARGET1 = 0x600a,
-	VMCS_CR3_TARGET2 = 0x600c,
-	VMCS_CR3_TARGET3 = 0x600e,
 	/* read-only data */
 	VMCS_EXIT_QUALIFICATION = 0x6400,
-	VMCS_IO_RCX = 0x6402,
-	VMCS_IO_RSI = 0x6404,
-	VMCS_IO_RDI = 0x6406,
-	VMCS_IO_RIP = 0x6408,
-	VMCS_GUEST_LINEAR_ADDRESS = 0x640a,
 	/* guest state */
 	VMCS_GUEST_CR0 = 0x6800,
 	VMCS_GUEST_CR3 = 0x6802,
@@ -188,8 +145,6 @@ enum vmcs_field {
 	VMCS_GUEST_SYSENTER_ESP = 0x6824,
 	VMCS_GUEST_SYSENTER_EIP = 0x6826,
 	VMCS_GUEST_S_CET = 0x6828,
-	VMCS_GUEST_SSP = 0x682a,
-	VMCS_GUEST_SSP_TABLE = 0x682c,
 	/* host state */
 	VMCS_HOST_CR0 = 0x6c00,
 	VMCS_HOST_CR3 = 0x6c02,
@@ -203,9 +158,6 @@ enum vmcs_field {
 	VMCS_HOST_SYSENTER_EIP = 0x6c12,
 	VMCS_HOST_RSP = 0x6c14,
 	VMCS_HOST_RIP = 0x6c16,
-	VMCS_HOST_S_CET = 0x6c18,
-	VMCS_HOST_SSP = 0x6c1a,
-	VMCS_HOST_SSP_TABLE = 0x6c1c,
 };
 
 /* Interruption information, entry, exit and IDT vectoring alike (SDM 25.8.3, 25.9.2, 25.9.3). */
@@ -227,7 +179,6 @@ enum vmcs_field {
 #define BLOCKING_MOV_SS  0x02u
 #define BLOCKING_SMI     0x04u
 #define BLOCKING_NMI     0x08u
-#define BLOCKING_ENCLAVE 0x10u
 #define ACTIVITY_ACTIVE  0u
 #define ACTIVITY_HLT     1u
 #define ACTIVITY_SHUTDOWN 2u
@@ -237,9 +188,6 @@ enum vmcs_field {
 #define EPT_VIOLATION_READ   0x001u /* the access was a data read */
 #define EPT_VIOLATION_WRITE  0x002u
 #define EPT_VIOLATION_FETCH  0x004u
-#define EPT_VIOLATION_RIGHTS 0x038u /* what the entry allows: read, write, execute */
-#define EPT_VIOLATION_LINEAR 0x080u /* the guest-linear-address field is valid */
-#define EPT_VIOLATION_FINAL  0x100u /* the access to the linear address itself, not the page walk */
 #define EPT_VIOLATION_NMI_UNBLOCKED 0x1000u
 
 /* Exit reason word (SDM 25.9.1). */
