@@ -1,0 +1,17 @@
+/* vtest: a hostile kernel module, for tests/linux. Each insmod does one thing and tells what came of
+ * it in lines `vtest: ...` of the kernel's log. Loading succeeds if the thing could be tried. */
+#pragma once
+
+#include <linux/types.h>
+
+#define say(fmt, ...) pr_notice("vtest: " fmt "\n", ##__VA_ARGS__)
+
+/* Instructions that a guest of Vigil must not have: each is told as the vector that it raised. */
+int try_forbidden(void);
+
+/* Reads (and writes, if asked) `size` bytes of physical memory at `base`: tells how much of each
+ * 2 MiB piece reads as ones, and whether a write changed anything. */
+int try_memory(u64 base, u64 size, bool writing);
+
+/* Breaks the rules of a split virtqueue of eth0, as `variant` says, and tells the device's status. */
+int try_rings(const char *variant);

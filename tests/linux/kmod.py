@@ -1,0 +1,40 @@
+"""The kernel module tests/guest/kmod, built for the lab's kernel from Debian's headers in the cache."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from labrun import BUILD, TOP
+
+sys.path.insert(0, str(TOP / "tools"))
+from labkit import fetch, kernel  # noqa: E402  (the path must be set first)
+from labkit.paths import LabError  # noqa: E402
+
+SOURCE = TOP / "tests" / "guest" / "kmod"
+
+
+def build() -> Path:
+    """vtest.ko for the kernel that tools/lab boots by default. LabError if it can't be built here."""
+    release = kernel.select(None, None, False).release
+    headers = fetch.headers(release)
+    work = BUILD / "guest" / "kmod" / release
+    module = work / "vtest.ko"
+    sources = sorted(p for p in SOURCE.iterdir() if p.is_file())
+    newest = max(p.stat().st_mtime for p in sources)
+    if module.exists() and module.stat().st_mtime > newest:
+        return module
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    for path in sources:
+        shutil.copy2(path, work / path.name)
+    done = subprocess.run(
+        ["make", "-C", str(headers), f"M={work}", "modules"], capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"},
+    )
+    print(done.stdout + done.stderr)
+    if done.returncode != 0 or not module.exists():
+        raise LabError(f"vtest.ko does not compile for {release}:\n{done.stderr[-1500:]}")
+    return module
