@@ -8,8 +8,8 @@
 
 struct range {
 	uint16_t base;
-	uint16_t count; /* at most 0x8000, so that `port - base < count` needs no wider type */
-	bool enabled;
+	uint16_t count; /* 0: not intercepted now */
+	uint16_t size;  /* its count when it is; at most 0x8000 */
 	io_handler *handler;
 	void *ctx;
 	const char *name;
@@ -17,15 +17,14 @@ struct range {
 
 static struct range ranges[IO_RANGES];
 static uint32_t used;
-static struct spinlock lock; /* guards changes; readers see a range enabled last, disabled first */
+static struct spinlock lock; /* guards changes; readers see `count` set last, and cleared first */
 
 static bool free_for(int id, uint16_t base, uint32_t count)
 {
 	for (uint32_t i = 0; i < used; i++) {
 		const struct range *r = &ranges[i];
 
-		if ((int)i != id && r->enabled && base < r->base + r->count &&
-		    r->base < base + count)
+		if ((int)i != id && base < r->base + r->count && r->base < base + count)
 			return false;
 	}
 	return true;
@@ -41,7 +40,7 @@ int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, c
 		return -EINVAL;
 	if (!free_for(-1, base, count))
 		return -EEXIST;
-	*r = (struct range){base, (uint16_t)count, true, handler, ctx, name};
+	*r = (struct range){base, (uint16_t)count, (uint16_t)count, handler, ctx, name};
 	arch_intercept_ports(base, count, true);
 	return (int)used++;
 }
@@ -52,18 +51,18 @@ int io_move(int id, uint16_t base, bool enable)
 	int err = 0;
 
 	spin_lock(&lock);
-	if (r->enabled) {
-		__atomic_store_n(&r->enabled, false, __ATOMIC_RELEASE);
-		arch_intercept_ports(r->base, r->count, false);
+	if (r->count) {
+		__atomic_store_n(&r->count, 0, __ATOMIC_RELEASE);
+		arch_intercept_ports(r->base, r->size, false);
 	}
-	if (enable && base + r->count > 0x10000)
+	if (enable && base + r->size > 0x10000)
 		err = -EINVAL;
-	else if (enable && !free_for(id, base, r->count))
+	else if (enable && !free_for(id, base, r->size))
 		err = -EEXIST;
 	if (enable && !err) {
 		r->base = base;
-		__atomic_store_n(&r->enabled, true, __ATOMIC_RELEASE);
-		arch_intercept_ports(base, r->count, true);
+		__atomic_store_n(&r->count, r->size, __ATOMIC_RELEASE);
+		arch_intercept_ports(base, r->size, true);
 	}
 	spin_unlock(&lock);
 	return err;
@@ -71,7 +70,7 @@ int io_move(int id, uint16_t base, bool enable)
 
 static bool holds(const struct range *r, uint16_t port, uint32_t size)
 {
-	return r->enabled && (uint16_t)(port - r->base) + size <= r->count;
+	return (uint16_t)(port - r->base) + size <= r->count;
 }
 
 static const struct range *find(uint16_t port, uint32_t size)
@@ -106,28 +105,26 @@ __attribute__((noinline)) static void split(struct io_access *access)
 	access->value = value;
 }
 
-/* Not by the hint. */
-__attribute__((noinline)) static const struct range *search(struct io_access *access,
-							     const struct range **hint)
+static const struct range *last = ranges; /* of the access before: a hint */
+
+__attribute__((noinline)) static void dispatch_unhinted(struct io_access *access)
 {
 	const struct range *r = find(access->port, access->size);
 
-	if (r)
-		__atomic_store_n(hint, r, __ATOMIC_RELAXED);
-	else
+	if (r) {
+		__atomic_store_n(&last, r, __ATOMIC_RELAXED);
+		r->handler(r->ctx, access);
+	} else {
 		split(access);
-	return r;
+	}
 }
 
 void io_dispatch(struct io_access *access)
 {
-	static const struct range *last = ranges; /* of the access before: a hint */
 	const struct range *r = __atomic_load_n(&last, __ATOMIC_RELAXED);
 
-	if (__builtin_expect(!holds(r, access->port, access->size), 0)) {
-		r = search(access, &last);
-		if (!r)
-			return;
-	}
-	r->handler(r->ctx, access);
+	if (__builtin_expect(holds(r, access->port, access->size), 1))
+		r->handler(r->ctx, access);
+	else
+		dispatch_unhinted(access);
 }

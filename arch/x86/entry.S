@@ -72,14 +72,14 @@ vmx_exit_entry:
 	movq VCPU_STACK_TOP(%rdi), %rsp
 	call vmx_fast_exit
 	movq %rbx, %rsp
-	cmpl $1, %eax			/* FAST_EXIT_RESUME */
-	jne vmx_slow_exit
+	testl %eax, %eax
+	jz vmx_slow_exit
 
 /* The same window as below, where only some registers are in memory. */
 	.globl vmx_fast_check, vmx_fast_insn, vmx_fast_nmi
 	.hidden vmx_fast_check, vmx_fast_insn, vmx_fast_nmi
 vmx_fast_check:
-	cmpl $0, VCPU_NMI_PENDING-VCPU_REGS_FAST(%rbx)
+	cmpq $0, VCPU_PENDING-VCPU_REGS_FAST(%rbx)
 	jne 2f
 	POP_FAST
 vmx_fast_insn:
@@ -91,20 +91,17 @@ vmx_fast_nmi:
 	addq $VCPU_REGS_FAST, %rsp
 2:	PUSH_SLOW
 	movq %gs:VCPU_SELF, %rdi
-	jmp vmx_nmi_waits
+	jmp vmx_waits
 
 vmx_slow_exit:
 	PUSH_SLOW
 	movq %gs:VCPU_SELF, %rdi
 	movq VCPU_STACK_TOP(%rdi), %rsp
 	xorl %ebp, %ebp			/* the backtrace ends here */
-	testl %eax, %eax		/* FAST_EXIT_SLOW */
-	jz 1f
-	call vmx_do_work
-	jmp vmx_resume
-1:	call vmx_handle_exit
+	call vmx_handle_exit
 
-/* Between `check` and `insn` an NMI handler that sees this RIP restarts at vmx_resume, so that an
+/* What waits is done before the entry (vmx_do_pending), until nothing does.
+ * Between `check` and `insn` an NMI handler that sees this RIP restarts at vmx_resume, so that an
  * NMI that comes after the check is not left behind until the next exit. The pops leave the saved
  * registers in memory as they are, and the handler runs on a stack of its own. */
 	.globl vmx_resume, vmx_resume_check, vmx_resume_insn
@@ -112,7 +109,7 @@ vmx_slow_exit:
 vmx_resume:
 	movq %gs:VCPU_SELF, %rdi
 vmx_resume_check:
-	cmpl $0, VCPU_NMI_PENDING(%rdi)
+	cmpq $0, VCPU_PENDING(%rdi)
 	jne 1f
 	leaq VCPU_REGS(%rdi), %rsp
 	POP_REGS
@@ -123,9 +120,10 @@ vmx_entry_failed:
 	movq VCPU_STACK_TOP(%rdi), %rsp
 	call vmx_resume_failed
 	ud2
-vmx_nmi_waits:
+vmx_waits:
 1:	movq VCPU_STACK_TOP(%rdi), %rsp
-	call vmx_deliver_nmi
+	xorl %ebp, %ebp
+	call vmx_do_pending
 	jmp vmx_resume
 
 /* int vmx_launch_here(void): VMLAUNCH with the caller's own state as the guest's. Returns 0 as the

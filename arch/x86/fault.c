@@ -24,7 +24,8 @@ void fault_handle(struct fault_frame *f);
 
 _Static_assert(__builtin_offsetof(struct vcpu, self) == VCPU_SELF, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, stack_top) == VCPU_STACK_TOP, "entry.S");
-_Static_assert(__builtin_offsetof(struct vcpu, nmi_pending) == VCPU_NMI_PENDING, "entry.S");
+_Static_assert(__builtin_offsetof(struct vcpu, nmi_pending) == VCPU_PENDING, "entry.S");
+_Static_assert(__builtin_offsetof(struct vcpu, work) == VCPU_PENDING + 4, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, sentry_rsp) == VCPU_SENTRY_RSP, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, regs) == VCPU_REGS, "entry.S");
 _Static_assert(__builtin_offsetof(struct vcpu, regs.r11) == VCPU_REGS_FAST, "entry.S");
@@ -50,7 +51,7 @@ static bool fix_up(struct fault_frame *f)
 	return false;
 }
 
-/* An NMI is the guest's. One that hits between the last look at nmi_pending and the entry goes back to
+/* An NMI is the guest's. One that hits between the last look at what is pending and the entry goes back to
  * that look: the registers popped meanwhile are all still in the vcpu. */
 static void host_nmi(struct fault_frame *f)
 {

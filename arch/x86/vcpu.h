@@ -8,7 +8,7 @@
 /* Offsets for entry.S, checked in vcpu.c against the structure. */
 #define VCPU_SELF        0
 #define VCPU_STACK_TOP   8
-#define VCPU_NMI_PENDING 16
+#define VCPU_PENDING     16 /* nmi_pending and work, 8 bytes together */
 #define VCPU_SENTRY_RSP  24
 #define VCPU_REGS        32
 #define VCPU_REGS_FAST   (VCPU_REGS + 5 * 8)
@@ -70,12 +70,13 @@ struct leave_state {
 struct vcpu {
 	struct vcpu *self;
 	uint64_t stack_top;             /* host stack for exits */
+	/* The last look before an entry takes both at once (entry.S). */
 	volatile uint32_t nmi_pending;  /* an NMI for the guest waits; set in NMI context */
-	uint32_t index;
+	volatile uint32_t work;         /* WORK_*; set by other CPUs too */
 	uint64_t sentry_rsp;            /* the core's stack during a sentry stay */
 	struct guest_regs regs;         /* at VCPU_REGS */
 
-	volatile uint32_t work;         /* WORK_*; set by other CPUs too */
+	uint32_t index;
 	uint32_t apic_id;
 	volatile uint32_t launched;     /* read by other CPUs */
 	uint32_t primary;               /* primary processor-based controls in the VMCS */

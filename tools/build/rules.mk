@@ -16,14 +16,16 @@ $(O)/core/%.o: %.S
 	@echo '  AS  core   $<'
 	$(Q)$(CC) $(CORE_CFLAGS) -D__ASSEMBLER__ $(DEPFLAGS) -c $< -o $@
 
-# Only R_X86_64_RELATIVE may remain (the loader knows no other), nothing undefined, no SSE.
+# Only R_X86_64_RELATIVE may remain (the loader knows no other), nothing undefined, no SSE. The image is
+# stripped, because firmware reads files slowly; core.elf.debug has the symbols for a panic's addresses.
 $(O)/core.elf: $(CORE_OBJ) arch/x86/core.lds tools/build/check-elf
 	@mkdir -p $(@D)
 	@echo '  LD         $@'
 	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T arch/x86/core.lds -o $@.tmp $(CORE_OBJ)
 	$(Q)tools/build/check-elf --no-sse $@.tmp
-	$(Q)mv $@.tmp $@
+	$(Q)objcopy -S $@.tmp $@
+	$(Q)mv $@.tmp $@.debug
 
 # --- unit tests: cmocka, ASan + UBSan ---------------------------------------------------------------
 define UNIT_RULE

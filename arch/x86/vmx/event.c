@@ -3,7 +3,6 @@
 #include "arch/x86/vmx/vmx.h"
 
 void unblock_nmi(void);
-void vmx_deliver_nmi(struct vcpu *v);
 
 void inject_exception(uint8_t vector, bool has_code, uint32_t code)
 {
@@ -51,7 +50,7 @@ void primary_set(struct vcpu *v, uint32_t bits, bool on)
 
 /* An NMI belongs to the guest: inject it, or wait for the guest to be ready for it. Several that come
  * meanwhile are one, as in the processor. */
-void vmx_deliver_nmi(struct vcpu *v)
+void deliver_nmi(struct vcpu *v)
 {
 	uint32_t blocked = BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI;
 

@@ -5,10 +5,14 @@
 #include "arch/x86/vmx/vmx.h"
 #include "arch/x86/vmx/entry_check.h"
 #include "hv/core.h"
+#include "hv/counter.h"
 #include "hv/event.h"
 #include "hv/log.h"
+#include "hv/unit.h"
 
 void vmx_handle_exit(struct vcpu *v);
+bool vmx_fast_exit(struct vcpu *v);
+void vmx_do_pending(struct vcpu *v);
 void vmx_resume_failed(struct vcpu *v);
 
 static void on_cpuid(struct vcpu *v)
@@ -21,6 +25,42 @@ static void on_cpuid(struct vcpu *v)
 	v->regs.rbx = out.ebx;
 	v->regs.rcx = out.ecx;
 	v->regs.rdx = out.edx;
+	skip_instruction();
+}
+
+/* Exit qualification (SDM table 28-5). */
+#define IO_SIZE(q) (((q) & 7) + 1)
+#define IO_IN      (1u << 3)
+#define IO_STRING  (1u << 4)
+#define IO_PORT(q) ((uint16_t)((q) >> 16))
+
+static uint64_t string_accesses;
+
+static void on_io(struct vcpu *v)
+{
+	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
+	struct io_access access = {
+		.port = IO_PORT(qual),
+		.size = (uint8_t)IO_SIZE(qual),
+		.write = !(qual & IO_IN),
+		.value = (uint32_t)v->regs.rax,
+	};
+
+	if (__builtin_expect(qual & IO_STRING, 0)) {
+		/* No driver of the devices behind our ports uses INS or OUTS; refused, not guessed. */
+		string_accesses++;
+		inject_gp();
+		return;
+	}
+	io_dispatch(&access);
+	if (!access.write) {
+		if (access.size == 4)
+			v->regs.rax = access.value;
+		else if (access.size == 2)
+			v->regs.rax = (v->regs.rax & ~0xffffull) | (access.value & 0xffff);
+		else
+			v->regs.rax = (v->regs.rax & ~0xffull) | (access.value & 0xff);
+	}
 	skip_instruction();
 }
 
@@ -177,69 +217,55 @@ void arch_timer_earlier(uint64_t deadline)
 	}
 }
 
-void vmx_do_work(struct vcpu *v)
+/* From entry.S, as long as something is pending. It ends: due timers run once and what they arm only
+ * sets the preemption timer, and nobody can remove rights from the EPT without end. */
+void vmx_do_pending(struct vcpu *v)
 {
-	/* Twice at most: a timer handler may arm another, but due ones have run in the first round. */
-	for (uint32_t round = 0; round < 2 && v->work; round++) {
-		uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
+	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
 
-		if (work & WORK_TIMER) {
-			if (!v->timer_deadline || v->timer_deadline <= rdtsc())
-				v->timer_deadline = timers_run(rdtsc());
-			program_timer(v);
-		}
-		if (work & WORK_EPT)
-			invept(INVEPT_SINGLE, vmx.eptp);
-		if (work & WORK_INIT)
-			on_init(v);
+	if (work & WORK_TIMER) {
+		if (!v->timer_deadline || v->timer_deadline <= rdtsc())
+			v->timer_deadline = timers_run(rdtsc());
+		__atomic_and_fetch(&v->work, ~WORK_TIMER, __ATOMIC_ACQ_REL);
+		program_timer(v);
 	}
+	if (work & WORK_EPT)
+		invept(INVEPT_SINGLE, vmx.eptp);
+	if (work & WORK_INIT)
+		on_init(v);
+	if (v->nmi_pending)
+		deliver_nmi(v);
 }
 
-/* What vmx_fast_exit says (entry.S knows the numbers). */
-enum fast_exit {
-	FAST_EXIT_SLOW = 0,   /* not handled: vmx_handle_exit, with all registers saved */
-	FAST_EXIT_RESUME = 1, /* handled: resume */
-	FAST_EXIT_WORK = 2,   /* handled: vmx_do_work, with all registers saved, then resume */
-};
-
-enum fast_exit vmx_fast_exit(struct vcpu *v);
-
-static enum fast_exit fast_done(struct vcpu *v, uint32_t reason)
-{
-	v->exit_counts[reason]++;
-	return __builtin_expect(v->work, 0) ? FAST_EXIT_WORK : FAST_EXIT_RESUME;
-}
-
-static enum fast_exit fast_cpuid(struct vcpu *v)
+static bool fast_cpuid(struct vcpu *v)
 {
 	uint32_t leaf = (uint32_t)v->regs.rax, subleaf = (uint32_t)v->regs.rcx;
 	const struct cpuid_regs *answer = cpuid_plain(&v->cpuid, leaf, subleaf);
 
 	if (!answer)
-		return FAST_EXIT_SLOW;
+		return false;
 	v->regs.rax = answer->eax;
 	v->regs.rbx = answer->ebx;
 	v->regs.rcx = answer->ecx | cpuid_cr4_bits(leaf, subleaf, vmread(VMCS_GUEST_CR4));
 	v->regs.rdx = answer->edx;
 	skip_instruction();
-	return fast_done(v, EXIT_CPUID);
-}
-
-static enum fast_exit fast_io(struct vcpu *v)
-{
-	on_io(v);
-	return fast_done(v, EXIT_IO);
+	v->exit_counts[EXIT_CPUID]++;
+	return true;
 }
 
 /* From entry.S, with some of the guest's registers in v->regs (those of PUSH_FAST): the exits that a
- * busy guest takes most. */
-enum fast_exit vmx_fast_exit(struct vcpu *v)
+ * busy guest takes most. False: vmx_handle_exit has to do it. */
+bool vmx_fast_exit(struct vcpu *v)
 {
 	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 
 	if (reason == EXIT_CPUID)
 		return fast_cpuid(v);
-	return reason == EXIT_IO ? fast_io(v) : FAST_EXIT_SLOW;
+	if (reason != EXIT_IO)
+		return false;
+	v->exit_counts[EXIT_IO]++;
+	on_io(v);
+	return true;
 }
 
 /* From entry.S, with the guest's registers in v->regs. */
@@ -257,8 +283,6 @@ void vmx_handle_exit(struct vcpu *v)
 		on_unexpected(v, basic);
 	else
 		handlers[basic](v);
-	if (__builtin_expect(v->work, 0))
-		vmx_do_work(v);
 }
 
 static uint64_t read_field(void *ctx, enum vmcs_field field)
@@ -282,3 +306,11 @@ void vmx_resume_failed(struct vcpu *v)
 	(void)v;
 	entry_failed(vm_instruction_error((uint32_t)vmread(VMCS_INSTRUCTION_ERROR)));
 }
+
+static int exit_unit(struct boot_info *info)
+{
+	(void)info;
+	return counter_register("guest.string_io", &string_accesses);
+}
+
+UNIT(21, exit, exit_unit);

@@ -75,8 +75,7 @@ static inline void skip_instruction(void)
 	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
-	if (__builtin_expect(rip >> 32 && !(old >> 32), 0) &&
-	    !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
+	if (__builtin_expect((rip ^ old) >> 32 != 0, 0) && !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
 	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
@@ -89,6 +88,9 @@ static inline void skip_instruction(void)
 /* Primary processor-based controls: set or clear bits that may be toggled. */
 void primary_set(struct vcpu *v, uint32_t bits, bool on);
 
+/* A pending NMI goes to the guest, now or when it can take it. */
+void deliver_nmi(struct vcpu *v);
+
 /* An NMI exit, and the window's. */
 void on_exception_nmi(struct vcpu *v);
 void on_nmi_window(struct vcpu *v);
@@ -99,7 +101,6 @@ void on_cr_access(struct vcpu *v);
 void on_rdmsr(struct vcpu *v);
 void on_wrmsr(struct vcpu *v);
 void on_xsetbv(struct vcpu *v);
-void on_io(struct vcpu *v);
 void on_ept_violation(struct vcpu *v);
 void on_ept_misconfiguration(struct vcpu *v);
 void on_monitor_trap(struct vcpu *v);
@@ -109,8 +110,6 @@ void on_triple_fault(struct vcpu *v);
 void on_vmcall(struct vcpu *v);
 void on_preemption_timer(struct vcpu *v);
 
-/* What has to be done before the next entry (v->work). */
-void vmx_do_work(struct vcpu *v);
 
 /* Build the MSR bitmap from the policy table (msr_exit.c). */
 int msr_policy_init(uint8_t *bitmap);
