@@ -80,6 +80,23 @@ class ChannelTest(unittest.TestCase):
             "drop UDP 1.2.3.4:5 -> ::1:6 len=9",
         )
 
+    def test_since_ready(self) -> None:
+        channel = Channel()
+        self.assertIsNone(channel.since_ready())
+        first = {"exits": {"io": 5, "cpuid": 9}, "frames": {"submitted": 0}}
+        channel.line(event("hypervisor", 1, action="stats", **first))
+        channel.base = channel.stats
+        self.assertIsNone(channel.since_ready())
+        last = {
+            "exits": {"io": 25, "cpuid": 10, "preemption_timer": 5},
+            "frames": {"submitted": 100},
+        }
+        channel.line(event("hypervisor", 2, action="stats", **last))
+        got = channel.since_ready()
+        assert got is not None
+        self.assertEqual(got["exits"], {"io": 20, "cpuid": 1, "preemption_timer": 5})
+        self.assertEqual((got["frames"], got["exits_per_frame"]), ({"submitted": 100}, 0.25))
+
     def test_holes_in_seq(self) -> None:
         channel = Channel()
         for seq in (1, 2, 5, 4, 6, 9):

@@ -7,6 +7,9 @@ import re
 from collections import Counter
 from typing import Any
 
+# Exits that the network path may cause: register accesses, polls, interrupts; not those of
+# address-space switches, CPUID and MSRs.
+NETWORK_EXITS = ("io", "preemption_timer", "ept_violation", "exception", "external_interrupt")
 MAX_LINE = 1 << 16  # a longer line is cut: a broken or hostile sender must not eat the memory
 # CSI and other escape sequences that firmware sends to a serial console.
 ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>78cDEHM])")
@@ -46,6 +49,7 @@ class Channel:
         self.actions: Counter[str] = Counter()  # hypervisor/action, alert/action, process/action
         self.stats: dict[str, Any] = {}
         self.stats_seen = 0
+        self.base: dict[str, Any] | None = None  # the `stats` when the guest got ready
         self.quiet_stats = 0  # stats events in a row with no other event between them
         self.ready = False
         self.failure: str | None = None
@@ -90,6 +94,25 @@ class Channel:
         if self._seq is not None and seq > self._seq + 1:
             self.holes += 1
         self._seq = seq if self._seq is None else max(seq, self._seq)
+
+    def since_ready(self) -> dict[str, Any] | None:
+        """Exits and frames since `base` was set; None without two `stats` to compare."""
+        if self.base is None or self.base is self.stats:
+            return None
+        result: dict[str, Any] = {}
+        for name in ("exits", "frames"):
+            new, old = self.stats.get(name), self.base.get(name)
+            if isinstance(new, dict) and isinstance(old, dict):
+                result[name] = {
+                    k: v - old.get(k, 0)
+                    for k, v in new.items()
+                    if isinstance(v, int) and isinstance(old.get(k, 0), int)
+                }
+        frames = result.get("frames", {}).get("submitted", 0)
+        if frames > 0:
+            spent = sum(result.get("exits", {}).get(k, 0) for k in NETWORK_EXITS)
+            result["exits_per_frame"] = round(spent / frames, 4)
+        return result
 
     def exits(self) -> dict[str, int]:
         """VM exits by reason, from the last stats."""

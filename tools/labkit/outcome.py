@@ -88,6 +88,9 @@ def summary(outcome: Outcome, channel: Channel, counts_instructions: bool) -> di
         if outcome.end_tsc is not None:
             result["instructions"]["guest"] = outcome.end_tsc - outcome.boot_tsc
             result["instructions"]["total"] = outcome.end_tsc
+    since = channel.since_ready()
+    if since is not None:
+        result["since_ready"] = since
     if outcome.frames:
         result["frames"] = outcome.frames
     return result

@@ -114,6 +114,8 @@ class Run:
 
     def ready(self) -> None:
         """The guest's script has said that it is ready for traffic."""
+        if self.channel.base is None:
+            self.channel.base = self.channel.stats
         if self.pcap_in is not None and self.replay is None:
             self.ui.stage("replaying the capture")
             self.replay = network.Replay(self.pcap_in)
