@@ -230,11 +230,14 @@ void frames_bypass(void)
 		struct slot was;
 		uint16_t slot;
 
+		bool empty;
+
 		spin_lock(&lock);
 		trim_queue();
 		slot = queue[queue_cons % QUEUE];
+		empty = queue_cons == queue_prod;
 		spin_unlock(&lock);
-		if (queue_cons == queue_prod)
+		if (empty)
 			break;
 		bypassed++;
 		if (decide(slot, open, &was) && ops)

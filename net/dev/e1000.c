@@ -148,15 +148,27 @@ static int read_mac(uint8_t mac[6])
 	return 0;
 }
 
+/* Receive address `index`; low half first, because the high one has the valid bit (82540EM manual,
+ * 13.5.3 RAL, 13.5.4 RAH). */
+static void set_address(uint32_t index, const uint8_t mac[6])
+{
+	set(E1000_RAL + 8 * index, mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
+					   (uint32_t)mac[3] << 24);
+	set(E1000_RAH + 8 * index, mac[4] | (uint32_t)mac[5] << 8 | E1000_RAH_AV);
+}
+
 static void set_addresses(const uint8_t mac[6])
 {
-	set(E1000_RAL, mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
-			       (uint32_t)mac[3] << 24);
-	set(E1000_RAH, mac[4] | (uint32_t)mac[5] << 8 | E1000_RAH_AV);
+	set_address(0, mac);
 	for (uint32_t i = 1; i < 16; i++)
 		set(E1000_RAH + 8 * i, 0);
 	for (uint32_t i = 0; i < 128; i++)
 		set(E1000_MTA + 4 * i, 0);
+}
+
+static void e1000_add_address(const uint8_t mac[6])
+{
+	set_address(1, mac);
 }
 
 static int setup_rx(void)
@@ -389,6 +401,7 @@ const struct nic_driver e1000_driver = {
 	.name = "e1000",
 	.probe = e1000_probe,
 	.init = e1000_init,
+	.add_address = e1000_add_address,
 	.rx = e1000_rx,
 	.rx_enable = e1000_rx_enable,
 	.tx = e1000_tx,

@@ -9,6 +9,7 @@
 #include "hv/errno.h"
 #include "hv/frames.h"
 #include "hv/log.h"
+#include "hv/own_mac.h"
 #include "hv/unit.h"
 #include "net/dev/nic.h"
 #include "net/dev/path.h"
@@ -18,7 +19,7 @@ static const struct nic_driver *const drivers[] = {&e1000_driver};
 
 static int start(const struct nic_driver *driver, struct boot_info *info)
 {
-	uint8_t mac[6];
+	uint8_t mac[6], own[6];
 	int err = driver->init(&info->nic, mac);
 
 	if (err)
@@ -26,6 +27,10 @@ static int start(const struct nic_driver *driver, struct boot_info *info)
 	err = pci_present(info);
 	if (err)
 		return err;
+	if (info->config.address != ADDRESS_NONE) {
+		own_mac(own, mac);
+		driver->add_address(own);
+	}
 	err = path_init(driver, &intr_intx, mac, info->config.address != ADDRESS_NONE);
 	if (!err)
 		frames_nic(mac);

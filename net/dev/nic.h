@@ -31,6 +31,9 @@ struct nic_driver {
 	 * -ETIMEDOUT: does not answer, -EIO: no station address, -ENOMEM). */
 	int (*init)(const struct boot_nic *facts, uint8_t mac[6]);
 
+	/* Receive frames to this address too (Vigil's own). At init, once. */
+	void (*add_address)(const uint8_t mac[6]);
+
 	/* Take up to `max` received frames, and give the card fresh slots in their place. */
 	uint32_t (*rx)(struct nic_frame *out, uint32_t max);
 	void (*rx_enable)(bool on);

@@ -7,6 +7,8 @@
  */
 #include "net/stack/internal.h"
 
+#include "hv/own_mac.h"
+
 #include <string.h>
 
 #include "hv/errno.h"
@@ -115,7 +117,7 @@ int stack_init(const struct stack_ops *ops, const struct stack_config *config)
 	memset(s, 0, sizeof(*s));
 	s->ops = *ops;
 	s->config = *config;
-	stack_own_mac(s->own_mac, config->mac);
+	own_mac(s->own_mac, config->mac);
 	if (!running)
 		lwip_init();
 	running = true;

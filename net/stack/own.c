@@ -22,13 +22,6 @@
 #define OFF_ARP_SENDER 28 /* sender's IPv4 address */
 #define PROTO_ICMP     1
 
-void stack_own_mac(uint8_t own[6], const uint8_t nic[6])
-{
-	memcpy(own, nic, MAC_LEN);
-	own[0] = (nic[0] & 2) ? nic[0] ^ 4 : nic[0] | 2;
-	own[0] &= 0xfe;
-}
-
 uint32_t stack_address(void)
 {
 	return the_stack.own_up ? lwip_ntohl(netif_ip4_addr(&the_stack.own)->addr) : 0;

@@ -64,11 +64,5 @@ uint32_t stack_sleep_ms(void);
 
 const struct stack_stats *stack_stats(void);
 
-/* Vigil's own MAC address: the NIC's, made locally administered (IEEE 802, bit 1 of the first
- * octet), or, if it is that already, with bit 2 of the first octet inverted. A fixed rule, so that
- * it stays the same over restarts and needs no configuration; a shared MAC is a choice for later.
- */
-void stack_own_mac(uint8_t own[6], const uint8_t nic[6]);
-
 /* Vigil's address now, host byte order; 0: none (yet). */
 uint32_t stack_address(void);

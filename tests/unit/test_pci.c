@@ -13,6 +13,7 @@
 /* The unit itself, for its static init function. */
 #include "net/dev/net.c"
 
+#include "hv/io.h"
 #include "hv/machine.h"
 #include "net/dev/path_state.h"
 #include "net/dev/pci_config.h"
@@ -456,6 +457,28 @@ static void other_segment(void)
 	CHECK(net_init(&boot) == -ENODEV);
 }
 
+/* Several CPUs: the address register is kept here, so that another CPU's write to it between look and
+ * access leads nowhere. */
+static void several_cpus(void)
+{
+	boot.ncpu = 2;
+	CHECK(net_init(&boot) == 0);
+	CHECK(range_at(0xcf8) == 0xcf8);
+	memset(phys_config[OTHER], 0x5a, 256);
+	memset(phys_config[NIC], 0xa5, 256);
+	/* The machine's own register is somebody's else's: on the card's physical space. */
+	io_out(0xcf8, 4, 0x80000000u | (uint32_t)NIC << 8);
+	guest_out(0xcf8, 4, 0x80000000u | (uint32_t)OTHER << 8 | 8);
+	CHECK(guest_in(0xcf8, 4) == (0x80000000u | (uint32_t)OTHER << 8 | 8));
+	CHECK(guest_in(0xcfc, 4) == 0x5a5a5a5a);
+	guest_out(0xcfe, 2, 0x1234);
+	CHECK(phys_config[OTHER][10] == 0x34 && phys_config[OTHER][11] == 0x12);
+	CHECK(phys_config[NIC][10] == 0xa5);
+	CHECK(cfg_read(NIC, 0, 4) == 0x10411af4);
+	guest_out(0xcf8, 4, (uint32_t)OTHER << 8); /* not enabled */
+	CHECK(guest_in(0xcfc, 4) == 0xffffffff);
+}
+
 /* The BARs leave no number free: found after the card was started. */
 static void no_free_bar(void)
 {
@@ -479,7 +502,7 @@ static void run_scenario(void)
 
 static void test_decisions(void **state)
 {
-	static void (*const all[])(void) = {no_card, unknown_card, dead_card, named_card, other_segment,
+	static void (*const all[])(void) = {no_card, unknown_card, dead_card, named_card, other_segment, several_cpus,
 					    no_free_bar};
 
 	(void)state;

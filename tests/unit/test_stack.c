@@ -9,6 +9,7 @@
 
 #include "hv/errno.h"
 #include "net/stack/check.h"
+#include "hv/own_mac.h"
 #include "net/stack/stack.h"
 
 #define SENT_MAX 64
@@ -243,11 +244,11 @@ static void test_own_mac(void **state)
 {
 	(void)state;
 	uint8_t own[6], again[6];
-	stack_own_mac(own, nic_mac);
+	own_mac(own, nic_mac);
 	assert_memory_equal(own, own_mac, 6);
 	/* A NIC that is locally administered already (as QEMU's): still another one, still unicast.
 	 */
-	stack_own_mac(again, own);
+	own_mac(again, own);
 	assert_memory_not_equal(again, own, 6);
 	assert_int_equal(again[0] & 3, 2);
 }
