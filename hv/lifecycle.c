@@ -18,14 +18,37 @@
 static void stats(struct hv_timer *timer);
 static struct hv_timer stats_timer = {.fn = stats, .name = "stats"};
 
+/* Accesses to what is hidden that no event has told yet; the last of them. */
 static struct spinlock hidden_lock;
-static uint64_t hidden_reads, hidden_writes, hidden_told;
-static uint64_t stats_tsc; /* when the counters of a `stats` event were taken */
+static uint64_t hidden_reads, hidden_writes, hidden_gpa, hidden_rip;
+static uint64_t hidden_told; /* TSC of the last event, 0: none */
+static uint64_t stats_tsc;   /* when the counters of a `stats` event were taken */
+
+/* Tell of accesses to what is hidden, unless there are none or the last event is too fresh: then
+ * the next access or the next statistics will. */
+static void tell_hidden(void)
+{
+	uint64_t now = time_now(), counts = 0, gpa, rip;
+
+	spin_lock(&hidden_lock);
+	gpa = hidden_gpa;
+	rip = hidden_rip;
+	if (!hidden_told || now - hidden_told > time_us(TELL_HIDDEN_US)) {
+		counts = (hidden_writes & 0xffffffff) << 32 | (hidden_reads & 0xffffffff);
+		hidden_reads = 0;
+		hidden_writes = 0;
+		hidden_told = counts ? now : hidden_told;
+	}
+	spin_unlock(&hidden_lock);
+	if (counts)
+		event_post(ABI_EVENT_HIDDEN_ACCESS, gpa, rip, counts);
+}
 
 static void stats(struct hv_timer *timer)
 {
 	struct abi_ctl *ctl = sentry_ctl();
 
+	tell_hidden();
 	arch_publish_counters();
 	stats_tsc = time_now();
 	ctl->ncounter = counters_publish(ctl->counter, ABI_COUNTERS);
@@ -48,20 +71,13 @@ void upcall_sealed(void)
 
 void upcall_hidden_access(uint64_t gpa, uint64_t rip, bool write)
 {
-	uint64_t now = time_now(), counts = 0;
-
 	spin_lock(&hidden_lock);
 	hidden_reads += !write;
 	hidden_writes += write;
-	if (!hidden_told || now - hidden_told > time_us(TELL_HIDDEN_US)) {
-		counts = (hidden_writes & 0xffffffff) << 32 | (hidden_reads & 0xffffffff);
-		hidden_reads = 0;
-		hidden_writes = 0;
-		hidden_told = now;
-	}
+	hidden_gpa = gpa;
+	hidden_rip = rip;
 	spin_unlock(&hidden_lock);
-	if (counts)
-		event_post(ABI_EVENT_HIDDEN_ACCESS, gpa, rip, counts);
+	tell_hidden();
 }
 
 void machine_reset(const char *why)
