@@ -113,8 +113,13 @@ void trap_handle(struct frame *f)
 		f->rsp = recover_rsp;
 		return;
 	}
-	check(false, "unexpected-exception", "vector %lu code %lx rip %lx (image %lx) rsp %lx", f->vector,
-	      f->code, f->rip, (uint64_t)&trap_handle, f->rsp);
+	__asm__ volatile("movq %%cr2, %0" : "=r"(last_fault.cr2));
+	check(false, "unexpected-exception", "vector %lu code %lx rip %lx (trap_handle %lx) rsp %lx cr2 %lx",
+	      f->vector, f->code, f->rip, (uint64_t)&trap_handle, f->rsp, last_fault.cr2);
+	note("rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx", f->rax, f->rbx, f->rcx, f->rdx, f->rsi,
+	     f->rdi, f->rbp);
+	note("r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx", f->r8, f->r9, f->r10, f->r11,
+	     f->r12, f->r13, f->r14, f->r15);
 	done();
 }
 

@@ -215,5 +215,24 @@ class Registers(Case):
         self.check_control(SKYLAKE)
 
 
+class Memory(Case):
+    """Vigil's memory is out of reach."""
+
+    def check_memory(self, cpu: str) -> None:
+        said = self.run_app("memory", cpu,
+                            until=lambda s: s.counter("memory", "hidden_writes") > 100 and bool(s.faults("memory")))
+        self.assertGreater(said.counter("memory", "hidden_reads"), 3000)
+        self.assertGreater(said.counter("memory", "hidden_writes"), 200)
+        told = said.faults("memory")
+        self.assertTrue(told, "a hidden access is told")
+        self.assertEqual({f["reason"] for f in told}, {"hidden_access"})
+
+    def test_memory_haswell(self) -> None:
+        self.check_memory(HASWELL)
+
+    def test_memory_skylake(self) -> None:
+        self.check_memory(SKYLAKE)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -141,12 +141,15 @@ static void open_page(struct vcpu *v, uint64_t page, bool write)
 		for (; v->nstep; v->nstep--)
 			close_page(v->step[v->nstep - 1]);
 	}
-	if (s)
+	if (s) {
 		err = ept_protect(&vmx.ept, page, 4096, EPT_R | EPT_W);
-	else if (write)
+	} else if (write) {
+		/* An instruction that reads as well sees ones, not what was written last. */
+		memset((void *)junk_page, 0xff, 4096);
 		err = ept_map(&vmx.ept, page, 4096, junk_page, EPT_R | EPT_W, MEM_WB);
-	else /* executing ones raises #UD in the guest */
+	} else { /* executing ones raises #UD in the guest */
 		err = ept_map(&vmx.ept, page, 4096, ones_page, EPT_R | EPT_X, MEM_WB);
+	}
 	if (err)
 		panic("a hidden page at %lx can't be opened: %d", page, err);
 	v->step[v->nstep++] = page;
