@@ -209,7 +209,7 @@ static void valid_real_mode(void **state)
 	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000b0d;
 	assert_string_equal(verdict(),
-			    "event 0x80000b0d: error code with an exception that has none");
+			    "VM-entry event 0x80000b0d: error code with an exception that has none");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0;
 	/* Protected mode begins with a far jump still to come: CS is as in real mode. */
 	vmcs[VMCS_GUEST_CR0] |= CR0_PE;
@@ -303,26 +303,26 @@ static void broken_controls(void **state)
 		 "I/O bitmap B address 0x1001800: not a page's physical address"},
 		{VMCS_MSR_BITMAP, 1ull << 39,
 		 "MSR bitmap address 0x8000000000: not a page's physical address"},
-		{VMCS_VPID, 0, "VPID 0: reserved for the host"},
+		{VMCS_VPID, 0, "VPID 0x0: reserved for the host"},
 		{VMCS_EPT_POINTER, 0x1005018, ""}, /* uncached tables are allowed here */
-		{VMCS_EPT_POINTER, 0x100501c, "EPT pointer 0x100501c: memory type 4 not allowed"},
-		{VMCS_EPT_POINTER, 0x1005026, "EPT pointer 0x1005026: walk length 5 not allowed"},
+		{VMCS_EPT_POINTER, 0x100501c, "EPT pointer 0x100501c: memory type (bits 2:0) not allowed"},
+		{VMCS_EPT_POINTER, 0x1005026, "EPT pointer 0x1005026: walk length (bits 5:3, less 1) not allowed"},
 		{VMCS_EPT_POINTER, 0x100511e, "EPT pointer 0x100511e: reserved bits set"},
 		{VMCS_EXIT_MSR_LOAD_COUNT, 1, ""},
 		{VMCS_ENTRY_CONTROLS, 0xd7ff, "entry controls 0xd7ff: entry to SMM outside of SMM"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000120, "event 0x80000120: reserved type 1"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000120, "VM-entry event 0x80000120: reserved type 1"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000203,
-		 "event 0x80000203: vector 3 does not fit the type"},
+		 "VM-entry event 0x80000203: vector does not fit the type"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000320,
-		 "event 0x80000320: vector 32 does not fit the type"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80001306, "event 0x80001306: reserved bits set"},
+		 "VM-entry event 0x80000320: vector does not fit the type"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80001306, "VM-entry event 0x80001306: reserved bits set"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000820,
-		 "event 0x80000820: error code with an event that has none"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x8000030e, "event 0x8000030e: error code missing"},
+		 "VM-entry event 0x80000820: error code with an event that has none"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x8000030e, "VM-entry event 0x8000030e: error code missing"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000b06,
-		 "event 0x80000b06: error code with an exception that has none"},
+		 "VM-entry event 0x80000b06: error code with an exception that has none"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000603,
-		 "event 0x80000603: instruction length 0"},
+		 "VM-entry event 0x80000603: instruction length is 0"},
 	};
 
 	(void)state;
@@ -335,7 +335,7 @@ static void broken_controls(void **state)
 	setup(NULL);
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000b0e;
 	vmcs[VMCS_ENTRY_ERROR_CODE] = 0x10002;
-	assert_string_equal(verdict(), "event 0x80000b0e: error code has reserved bits set");
+	assert_string_equal(verdict(), "VM-entry event 0x80000b0e: error code has reserved bits set");
 	setup(NULL);
 	cpu.misc = 0x20000165; /* nested KVM: no CR3 targets */
 	assert_string_equal(verdict(), "CR3-target count 4: at most 0");
@@ -395,7 +395,7 @@ static void broken_guest_registers(void **state)
 		{VMCS_GUEST_CR0, 0x80050013, "guest CR0 0x80050013: bit 5 must be 1"},
 		{VMCS_GUEST_CR0, 0x80050032, "guest CR0 0x80050032: PG without PE"},
 		{VMCS_GUEST_CR0, 0x50033,
-		 "guest CR0 0x50033, CR4 0x1726e0: IA-32e mode without PG and PAE"},
+		 "guest CR0 0x50033: IA-32e mode without PG"},
 		{VMCS_GUEST_CR4, 0x1706e0, "guest CR4 0x1706e0: bit 13 must be 1"},
 		{VMCS_GUEST_CR4, 0x9726e0, "guest CR4 0x9726e0: bit 23 must be 0"},
 		{VMCS_GUEST_CR3, 0x8000000002000000,
@@ -416,15 +416,18 @@ static void broken_guest_registers(void **state)
 		{VMCS_GUEST_RFLAGS, 0x24e, "guest RFLAGS 0x24e: reserved bits"},
 		{VMCS_GUEST_RFLAGS, 0x20246, "guest RFLAGS 0x20246: VM in IA-32e or real mode"},
 		{VMCS_GUEST_GDTR_LIMIT, 0x10000,
-		 "guest GDTR 0xfffffe0000001000, limit 0x10000: not canonical or above 64 KiB"},
+		 "guest GDTR limit 0x10000: above 64 KiB"},
 		{VMCS_GUEST_IDTR_BASE, 1ull << 60,
-		 "guest IDTR 0x1000000000000000, limit 0xfff: not canonical or above 64 KiB"},
+		 "guest IDTR base 0x1000000000000000: not canonical"},
 		{VMCS_LINK_POINTER, 0x123,
 		 "VMCS link pointer 0x123: not a page's physical address"},
 	};
 
 	(void)state;
 	EACH(rows);
+	setup(NULL);
+	vmcs[VMCS_GUEST_CR4] = 0x1726c0;
+	assert_string_equal(verdict(), "guest CR4 0x1726c0: IA-32e mode without PAE");
 	/* PCIDE has to go when long mode is left. */
 	setup(NULL);
 	APPLY(real_mode);
@@ -499,7 +502,7 @@ static void broken_guest_segments(void **state)
 static void broken_guest_state(void **state)
 {
 	static const struct broken rows[] = {
-		{VMCS_GUEST_ACTIVITY, 4, "guest activity state 4: not supported"},
+		{VMCS_GUEST_ACTIVITY, 4, "guest activity state 0x4: does not exist"},
 		{VMCS_GUEST_INTERRUPTIBILITY, 0x20,
 		 "guest interruptibility 0x20: reserved bits set"},
 		{VMCS_GUEST_INTERRUPTIBILITY, 3, "guest interruptibility 0x3: STI and MOV SS both"},
@@ -533,29 +536,29 @@ static void broken_guest_state(void **state)
 			    "guest interruptibility 0x2: blocking by MOV SS with an NMI to inject");
 	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = 0;
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_WAIT_SIPI;
-	assert_string_equal(verdict(), "guest activity state 3 with event 0x80000202 to inject");
+	assert_string_equal(verdict(), "guest activity state 0x3: with event 0x80000202 to inject");
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_HLT;
 	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000312; /* #MC */
 	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000306; /* #UD */
-	assert_string_equal(verdict(), "guest activity state 1 with event 0x80000306 to inject");
+	assert_string_equal(verdict(), "guest activity state 0x1: with event 0x80000306 to inject");
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_SHUTDOWN;
-	assert_string_equal(verdict(), "guest activity state 2 with event 0x80000306 to inject");
+	assert_string_equal(verdict(), "guest activity state 0x2: with event 0x80000306 to inject");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000312;
 	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0;
 	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = BLOCKING_STI;
-	assert_string_equal(verdict(), "guest activity state 2 with blocking by STI or MOV SS");
+	assert_string_equal(verdict(), "guest activity state 0x2: with blocking by STI or MOV SS");
 	vmcs[VMCS_GUEST_INTERRUPTIBILITY] = 0;
 	vmcs[VMCS_GUEST_ACTIVITY] = ACTIVITY_HLT;
 	vmcs[VMCS_GUEST_RFLAGS] |= RFLAGS_TF; /* TRAPS 50 */
 	assert_string_equal(verdict(), "guest pending debug exceptions 0x0: BS must be 1");
 	vmcs[VMCS_GUEST_CS_ACCESS] = 0xa0fb;
 	vmcs[VMCS_GUEST_SS_ACCESS] = 0xc0f3;
-	assert_string_equal(verdict(), "guest activity state HLT with SS.DPL not 0");
+	assert_string_equal(verdict(), "guest activity state 0x1: HLT with SS.DPL not 0");
 	cpu.misc &= ~VMX_MISC_HLT;
-	assert_string_equal(verdict(), "guest activity state 1: not supported");
+	assert_string_equal(verdict(), "guest activity state 0x1: not supported");
 }
 
 /* TRAPS 8: fields that come with a control are not read without it. */
@@ -606,7 +609,7 @@ static void cut_text(void **state)
 	(void)state;
 	vmcs[VMCS_VPID] = 0;
 	assert_int_equal(entry_check(&check, text, sizeof(text)), -EINVAL);
-	assert_string_equal(text, "VPID 0: res");
+	assert_string_equal(text, "VPID 0x0: r");
 }
 
 static void instruction_errors(void **state)

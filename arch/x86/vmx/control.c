@@ -40,11 +40,8 @@ static const struct control_row table[] = {
 	{CONTROL_PRIMARY, 15, {TOGGLED, REQUIRED}, 0, "cr3-load"},
 	{CONTROL_PRIMARY, 16, {OFF, OFF}, 0, "cr3-store"},
 	{CONTROL_PRIMARY, 17, {OFF, OFF}, 0, "tertiary-controls"},
-	{CONTROL_PRIMARY,
-	 19,
-	 {OFF, REQUIRED},
-	 0,
-	 "cr8-load"}, /* or it masks the guest's interrupts */
+	/* or it masks the guest's interrupts */
+	{CONTROL_PRIMARY, 19, {OFF, REQUIRED}, 0, "cr8-load"},
 	{CONTROL_PRIMARY, 20, {OFF, ANY}, 0, "cr8-store"},
 	{CONTROL_PRIMARY, 21, {OFF, OFF}, 0, "tpr-shadow"},
 	{CONTROL_PRIMARY, 22, {TOGGLED, OFF}, 0, "nmi-window"},
@@ -126,7 +123,7 @@ static const struct control_row table[] = {
 
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
-static const char *const word_name[CONTROL_WORDS] = {
+const char *const control_word_name[CONTROL_WORDS] = {
 	"pin-based controls", "primary controls", "secondary controls",
 	"exit controls",      "entry controls",
 };
@@ -211,9 +208,9 @@ static int settle(const struct control_row *row, uint8_t rule, const struct vmx_
 			set->hide |= row->feature;
 	}
 	if (!can_set && (rule == REQUIRED || toggled))
-		return refuse(err, row->name, word_name[row->word], "can't be set");
+		return refuse(err, row->name, control_word_name[row->word], "can't be set");
 	if (!can_clear && (rule == OFF || toggled))
-		return refuse(err, row->name, word_name[row->word], "can't be cleared");
+		return refuse(err, row->name, control_word_name[row->word], "can't be cleared");
 	if (on && !can_set)
 		drop(set, row->name);
 	if (on && can_set)

@@ -133,3 +133,6 @@ size_t control_names(const struct control_set *set, char *out, size_t size);
 
 /* Name of one bit of a control word ("cr3-load"), NULL for a bit the table lacks. */
 const char *control_bit_name(enum control_word word, uint32_t bit);
+
+/* Names of the control words ("pin-based controls"). */
+extern const char *const control_word_name[CONTROL_WORDS];

@@ -62,12 +62,58 @@ static bool is_physical(const struct check *c, uint64_t addr)
 	return addr >> c->in->phys_bits == 0;
 }
 
-/* --- controls (27.2.1) ----------------------------------------------------------------------- */
+int entry_rules(struct check *c, const char *who, const char *what, uint64_t value,
+		const struct rule *rules, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (rules[i].broken)
+			return violated(c, "%s %s 0x%llx: %s", who, what, HEX(value), rules[i].why);
+	return 0;
+}
 
-static const char *const word_name[CONTROL_WORDS] = {
-	"pin-based controls", "primary controls", "secondary controls",
-	"exit controls",      "entry controls",
-};
+static int check_pat(struct check *c, const char *name, uint64_t pat)
+{
+	for (uint32_t i = 0; i < 8; i++) {
+		uint64_t type = pat >> i * 8 & 0xff;
+
+		if (type > 7 || type == 2 || type == 3)
+			return violated(c, "%s 0x%llx: entry %u has reserved type %u", name,
+					HEX(pat), i, (unsigned int)type);
+	}
+	return 0;
+}
+
+static bool holds(const struct check *c, const struct field_rule *rule, uint64_t value)
+{
+	switch ((enum field_kind)rule->kind) {
+	case CANONICAL: return entry_canonical(c, value);
+	case PHYSICAL: return is_physical(c, value);
+	case PAGE: return is_physical(c, value) && !(value & 0xfff);
+	case PAGE_OR_ONES: return value == ~0ull || (is_physical(c, value) && !(value & 0xfff));
+	case CLEAR: return !(value & rule->operand);
+	case SET: return (value & rule->operand) == rule->operand;
+	case NOT_ZERO: return value;
+	default: return true;
+	}
+}
+
+int entry_fields(struct check *c, const struct field_rule *rules, size_t n)
+{
+	for (const struct field_rule *r = rules; r < rules + n; r++) {
+		uint64_t value;
+
+		if ((c->control[r->word] & r->control) != r->control)
+			continue;
+		value = field(c, r->field);
+		if (r->kind == PAT && check_pat(c, r->name, value))
+			return -EINVAL;
+		if (!holds(c, r, value))
+			return violated(c, "%s 0x%llx: %s", r->name, HEX(value), r->why);
+	}
+	return 0;
+}
+
+/* --- controls (27.2.1) ----------------------------------------------------------------------- */
 
 static int check_word(struct check *c, uint32_t word)
 {
@@ -81,7 +127,7 @@ static int check_word(struct check *c, uint32_t word)
 		return 0;
 	bit = (uint32_t)__builtin_ctzll(wrong);
 	name = control_bit_name((enum control_word)word, bit);
-	return violated(c, "%s 0x%llx: bit %u (%s) must be %u", word_name[word],
+	return violated(c, "%s 0x%llx: bit %u (%s) must be %u", control_word_name[word],
 			HEX(c->control[word]), bit, name ? name : "reserved",
 			(unsigned int)(must >> bit & 1));
 }
@@ -114,57 +160,55 @@ static int check_needs(struct check *c)
 		if ((c->control[needs[i].word] & needs[i].bit) &&
 		    !(c->control[needs[i].needed_word] & needs[i].needed))
 			return violated(
-				c, "%s: %s is 1 without %s", word_name[needs[i].word],
+				c, "%s: %s is 1 without %s", control_word_name[needs[i].word],
 				control_bit_name((enum control_word)needs[i].word, bit),
 				control_bit_name((enum control_word)needs[i].needed_word, other));
 	}
 	return 0;
 }
 
-/* Physical addresses that count when a control is 1. */
-static const struct {
-	uint8_t word;
-	uint32_t bit;
-	enum vmcs_field field;
-	uint32_t align;
-	const char *name;
-} addresses[] = {
-	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_A, 4096, "I/O bitmap A"},
-	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_B, 4096, "I/O bitmap B"},
-	{CONTROL_PRIMARY, PRIMARY_MSR_BITMAPS, VMCS_MSR_BITMAP, 4096, "MSR bitmap"},
-	{CONTROL_PRIMARY, PRIMARY_TPR_SHADOW, VMCS_VIRTUAL_APIC, 4096, "virtual-APIC page"},
-	{CONTROL_SECONDARY, SECONDARY_APIC_ACCESS, VMCS_APIC_ACCESS, 4096, "APIC-access page"},
-	{CONTROL_SECONDARY, SECONDARY_PML, VMCS_PML_ADDRESS, 4096, "PML page"},
-	{CONTROL_SECONDARY, SECONDARY_EPT_VE, VMCS_VE_INFORMATION, 4096, "#VE information page"},
+#define NO_PAGE "not a page's physical address"
+
+static const struct field_rule control_rules[] = {
+	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_A, PAGE, 0, "I/O bitmap A address",
+	 NO_PAGE},
+	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_B, PAGE, 0, "I/O bitmap B address",
+	 NO_PAGE},
+	{CONTROL_PRIMARY, PRIMARY_MSR_BITMAPS, VMCS_MSR_BITMAP, PAGE, 0, "MSR bitmap address",
+	 NO_PAGE},
+	{CONTROL_PRIMARY, PRIMARY_TPR_SHADOW, VMCS_VIRTUAL_APIC, PAGE, 0,
+	 "virtual-APIC page address", NO_PAGE},
+	{CONTROL_SECONDARY, SECONDARY_APIC_ACCESS, VMCS_APIC_ACCESS, PAGE, 0,
+	 "APIC-access page address", NO_PAGE},
+	{CONTROL_SECONDARY, SECONDARY_PML, VMCS_PML_ADDRESS, PAGE, 0, "PML page address", NO_PAGE},
+	{CONTROL_SECONDARY, SECONDARY_EPT_VE, VMCS_VE_INFORMATION, PAGE, 0,
+	 "#VE information page address", NO_PAGE},
+	{CONTROL_SECONDARY, SECONDARY_VPID, VMCS_VPID, NOT_ZERO, 0, "VPID", "reserved for the host"},
+	{ALWAYS, VMCS_ENTRY_CONTROLS, CLEAR, ENTRY_SMM | ENTRY_DUAL_MONITOR, "entry controls",
+	 "entry to SMM outside of SMM"},
 };
 
-static int check_addresses(struct check *c)
-{
-	for (uint32_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
-		uint64_t addr;
+static const struct {
+	enum vmcs_field count, addr;
+	const char *name;
+} msr_areas[] = {
+	{VMCS_EXIT_MSR_STORE_COUNT, VMCS_EXIT_MSR_STORE, "exit MSR-store"},
+	{VMCS_EXIT_MSR_LOAD_COUNT, VMCS_EXIT_MSR_LOAD, "exit MSR-load"},
+	{VMCS_ENTRY_MSR_LOAD_COUNT, VMCS_ENTRY_MSR_LOAD, "entry MSR-load"},
+};
 
-		if (!(c->control[addresses[i].word] & addresses[i].bit))
+static int check_msr_areas(struct check *c)
+{
+	for (uint32_t i = 0; i < sizeof(msr_areas) / sizeof(msr_areas[0]); i++) {
+		uint64_t count = field(c, msr_areas[i].count), addr;
+
+		if (count == 0)
 			continue;
-		addr = field(c, addresses[i].field);
-		if ((addr & (addresses[i].align - 1)) || !is_physical(c, addr))
-			return violated(c, "%s address 0x%llx: not a page's physical address",
-					addresses[i].name, HEX(addr));
+		addr = field(c, msr_areas[i].addr);
+		if ((addr & 15) || !is_physical(c, addr) || !is_physical(c, addr + count * 16 - 1))
+			return violated(c, "%s area 0x%llx: not 16-byte aligned, or beyond MAXPHYADDR",
+					msr_areas[i].name, HEX(addr));
 	}
-	return 0;
-}
-
-static int check_msr_area(struct check *c, enum vmcs_field count_field, enum vmcs_field addr_field,
-			  const char *name)
-{
-	uint64_t count = field(c, count_field);
-	uint64_t addr;
-
-	if (count == 0)
-		return 0;
-	addr = field(c, addr_field);
-	if ((addr & 15) || !is_physical(c, addr) || !is_physical(c, addr + count * 16 - 1))
-		return violated(c, "%s area 0x%llx: not 16-byte aligned, or beyond MAXPHYADDR",
-				name, HEX(addr));
 	return 0;
 }
 
@@ -172,19 +216,14 @@ static int check_ept_pointer(struct check *c)
 {
 	uint64_t eptp = field(c, VMCS_EPT_POINTER), cap = c->in->caps->ept_vpid;
 	uint64_t type = eptp & 7, walk = eptp >> 3 & 7;
+	bool type_ok = (type == MEM_WB && (cap & EPT_CAP_WB)) || (type == MEM_UC && (cap & EPT_CAP_UC));
+	bool walk_ok = (walk == 3 && (cap & EPT_CAP_WALK_4)) || (walk == 4 && (cap & EPT_CAP_WALK_5));
 
-	if (!(type == MEM_WB && (cap & EPT_CAP_WB)) && !(type == MEM_UC && (cap & EPT_CAP_UC)))
-		return violated(c, "EPT pointer 0x%llx: memory type %u not allowed", HEX(eptp),
-				(unsigned int)type);
-	if (!(walk == 3 && (cap & EPT_CAP_WALK_4)) && !(walk == 4 && (cap & EPT_CAP_WALK_5)))
-		return violated(c, "EPT pointer 0x%llx: walk length %u not allowed", HEX(eptp),
-				(unsigned int)walk + 1);
-	if ((eptp & 0x40) && !(cap & EPT_CAP_AD))
-		return violated(c, "EPT pointer 0x%llx: accessed and dirty flags not supported",
-				HEX(eptp));
-	if ((eptp & 0xf00) || !is_physical(c, eptp))
-		return violated(c, "EPT pointer 0x%llx: reserved bits set", HEX(eptp));
-	return 0;
+	return RULES(c, "EPT", "pointer", eptp,
+		     {!type_ok, "memory type (bits 2:0) not allowed"},
+		     {!walk_ok, "walk length (bits 5:3, less 1) not allowed"},
+		     {(eptp & 0x40) && !(cap & EPT_CAP_AD), "accessed and dirty flags not supported"},
+		     {(eptp & 0xf00) || !is_physical(c, eptp), "reserved bits set"});
 }
 
 /* 27.2.1.3: the event to inject. */
@@ -197,33 +236,29 @@ static int check_event(struct check *c)
 				   1u << VECTOR_AC | 1u << VECTOR_CP;
 	bool software =
 		type == INTR_TYPE_SOFTWARE || type == INTR_TYPE_PRIV_SW || type == INTR_TYPE_SW_EXC;
-	bool code = info & INTR_ERROR_CODE;
-	bool pushes = type == INTR_TYPE_HARDWARE && vector < 32 && (with_code >> vector & 1) &&
+	bool hardware = type == INTR_TYPE_HARDWARE, code = info & INTR_ERROR_CODE;
+	bool pushes = hardware && vector < 32 && (with_code >> vector & 1) &&
 		      (field(c, VMCS_GUEST_CR0) & CR0_PE);
+	bool code_checked = !(c->in->caps->basic & VMX_BASIC_NO_ERRCODE_CHECK);
+	uint64_t len;
 
 	if (!(info & INTR_VALID))
 		return 0;
-	if (type == (1u << 8))
-		return violated(c, "event 0x%x: reserved type 1", info);
-	if ((type == INTR_TYPE_NMI && vector != VECTOR_NMI) ||
-	    (type == INTR_TYPE_HARDWARE && vector > 31) || (type == INTR_TYPE_OTHER && vector != 0))
-		return violated(c, "event 0x%x: vector %u does not fit the type", info, vector);
-	if (info & 0x7ffff000u)
-		return violated(c, "event 0x%x: reserved bits set", info);
-	if (code && type != INTR_TYPE_HARDWARE)
-		return violated(c, "event 0x%x: error code with an event that has none", info);
-	if (code != pushes && !(c->in->caps->basic & VMX_BASIC_NO_ERRCODE_CHECK))
-		return violated(c, "event 0x%x: error code %s", info,
-				code ? "with an exception that has none" : "missing");
-	if (code && (field(c, VMCS_ENTRY_ERROR_CODE) >> 16))
-		return violated(c, "event 0x%x: error code has reserved bits set", info);
-	if (software) {
-		uint64_t len = field(c, VMCS_ENTRY_INSTRUCTION_LENGTH);
-
-		if (len > 15 || (len == 0 && !(c->in->caps->misc & VMX_MISC_INJECT_LEN_0)))
-			return violated(c, "event 0x%x: instruction length %llu", info, HEX(len));
-	}
-	return 0;
+	len = software ? field(c, VMCS_ENTRY_INSTRUCTION_LENGTH) : 1;
+	return RULES(c, "VM-entry", "event", info,
+		     {type == 1u << 8, "reserved type 1"},
+		     {(type == INTR_TYPE_NMI && vector != VECTOR_NMI) || (hardware && vector > 31) ||
+			      (type == INTR_TYPE_OTHER && vector != 0),
+		      "vector does not fit the type"},
+		     {info & 0x7ffff000u, "reserved bits set"},
+		     {code && !hardware, "error code with an event that has none"},
+		     {code && !pushes && code_checked, "error code with an exception that has none"},
+		     {!code && pushes && code_checked, "error code missing"},
+		     {code && (field(c, VMCS_ENTRY_ERROR_CODE) >> 16),
+		      "error code has reserved bits set"},
+		     {len == 0 && !(c->in->caps->misc & VMX_MISC_INJECT_LEN_0),
+		      "instruction length is 0"},
+		     {len > 15, "instruction length above 15"});
 }
 
 static int check_controls(struct check *c)
@@ -239,119 +274,70 @@ static int check_controls(struct check *c)
 	if (targets > 4 || targets > VMX_MISC_CR3_TARGETS(c->in->caps->misc))
 		return violated(c, "CR3-target count %llu: at most %u", HEX(targets),
 				VMX_MISC_CR3_TARGETS(c->in->caps->misc));
-	if ((ret = check_needs(c)) || (ret = check_addresses(c)))
-		return ret;
-	if ((c->control[CONTROL_SECONDARY] & SECONDARY_VPID) && !field(c, VMCS_VPID))
-		return violated(c, "VPID 0: reserved for the host");
-	if ((c->control[CONTROL_SECONDARY] & SECONDARY_EPT) && (ret = check_ept_pointer(c)))
-		return ret;
-	if (c->control[CONTROL_ENTRY] & (ENTRY_SMM | ENTRY_DUAL_MONITOR))
-		return violated(c, "entry controls 0x%llx: entry to SMM outside of SMM",
-				HEX(c->control[CONTROL_ENTRY]));
-	if ((ret = check_msr_area(c, VMCS_EXIT_MSR_STORE_COUNT, VMCS_EXIT_MSR_STORE,
-				  "exit MSR-store")) ||
-	    (ret = check_msr_area(c, VMCS_EXIT_MSR_LOAD_COUNT, VMCS_EXIT_MSR_LOAD,
-				  "exit MSR-load")) ||
-	    (ret = check_msr_area(c, VMCS_ENTRY_MSR_LOAD_COUNT, VMCS_ENTRY_MSR_LOAD,
-				  "entry MSR-load")))
-		return ret;
-	return check_event(c);
+	ret = check_needs(c);
+	if (!ret && (c->control[CONTROL_SECONDARY] & SECONDARY_EPT))
+		ret = check_ept_pointer(c);
+	ret = ret ?: entry_fields(c, control_rules, sizeof(control_rules) / sizeof(control_rules[0]));
+	ret = ret ?: check_msr_areas(c);
+	return ret ?: check_event(c);
 }
 
-/* --- host state (27.2.2 to 27.2.4) -------------------------------------------------------------
- */
+/* --- host state (27.2.2 to 27.2.4) ------------------------------------------------------------ */
+
+static int fixed_bits(struct check *c, const char *who, const char *what, uint64_t value,
+		      uint64_t wrong)
+{
+	uint32_t bit;
+
+	if (!wrong)
+		return 0;
+	bit = (uint32_t)__builtin_ctzll(wrong);
+	return violated(c, "%s %s 0x%llx: bit %u must be %u", who, what, HEX(value), bit,
+			(unsigned int)!(value >> bit & 1));
+}
 
 int entry_check_cr(struct check *c, const char *who, uint64_t cr0, uint64_t cr4, uint64_t exempt)
 {
 	const struct vmx_caps *caps = c->in->caps;
 	/* CD and NW are not held against the fixed bits (27.3.1.1); bits 63:32 have to be 0. */
-	uint64_t wrong = ((caps->cr0_fixed0 & ~cr0) | (cr0 & ~caps->cr0_fixed1)) &
-			 ~(exempt | CR0_CD | CR0_NW);
+	uint64_t wrong0 = ((caps->cr0_fixed0 & ~cr0) | (cr0 & ~caps->cr0_fixed1)) &
+			  ~(exempt | CR0_CD | CR0_NW);
+	uint64_t wrong4 = (caps->cr4_fixed0 & ~cr4) | (cr4 & ~caps->cr4_fixed1);
+	int ret = fixed_bits(c, who, "CR0", cr0, wrong0);
 
-	if (wrong)
-		return violated(c, "%s CR0 0x%llx: bit %u must be %u", who, HEX(cr0),
-				(unsigned int)__builtin_ctzll(wrong),
-				(unsigned int)!(cr0 >> __builtin_ctzll(wrong) & 1));
-	wrong = (caps->cr4_fixed0 & ~cr4) | (cr4 & ~caps->cr4_fixed1);
-	if (wrong)
-		return violated(c, "%s CR4 0x%llx: bit %u must be %u", who, HEX(cr4),
-				(unsigned int)__builtin_ctzll(wrong),
-				(unsigned int)!(cr4 >> __builtin_ctzll(wrong) & 1));
-	if ((cr4 & CR4_CET) && !(cr0 & CR0_WP))
-		return violated(c, "%s CR4 0x%llx: CET without CR0.WP", who, HEX(cr4));
-	return 0;
+	ret = ret ?: fixed_bits(c, who, "CR4", cr4, wrong4);
+	return ret ?: RULES(c, who, "CR4", cr4,
+			    {(cr4 & CR4_CET) && !(cr0 & CR0_WP), "CET without CR0.WP"});
 }
 
-int entry_check_pat(struct check *c, const char *who, uint64_t pat)
-{
-	for (uint32_t i = 0; i < 8; i++) {
-		uint64_t type = pat >> i * 8 & 0xff;
-
-		if (type > 7 || type == 2 || type == 3)
-			return violated(c, "%s PAT 0x%llx: entry %u has reserved type %u", who,
-					HEX(pat), i, (unsigned int)type);
-	}
-	return 0;
-}
-
-static const struct {
-	enum vmcs_field field;
-	const char *name;
-} host_canonical[] =
-	{
-		{VMCS_HOST_SYSENTER_ESP, "SYSENTER_ESP"}, {VMCS_HOST_SYSENTER_EIP, "SYSENTER_EIP"},
-		{VMCS_HOST_FS_BASE, "FS base"},		  {VMCS_HOST_GS_BASE, "GS base"},
-		{VMCS_HOST_TR_BASE, "TR base"},		  {VMCS_HOST_GDTR_BASE, "GDTR base"},
-		{VMCS_HOST_IDTR_BASE, "IDTR base"},	  {VMCS_HOST_RIP, "RIP"},
-},
-  host_selector[] = {
-	  {VMCS_HOST_ES, "ES"}, {VMCS_HOST_CS, "CS"}, {VMCS_HOST_SS, "SS"}, {VMCS_HOST_DS, "DS"},
-	  {VMCS_HOST_FS, "FS"}, {VMCS_HOST_GS, "GS"}, {VMCS_HOST_TR, "TR"},
+static const struct field_rule host_rules[] = {
+	{ALWAYS, VMCS_HOST_CR3, PHYSICAL, 0, "host CR3", "beyond MAXPHYADDR"},
+	{ALWAYS, VMCS_EXIT_CONTROLS, SET, EXIT_HOST_64, "exit controls",
+	 "host-64 is 0 on a 64-bit host"},
+	{ALWAYS, VMCS_HOST_CR4, SET, CR4_PAE, "host CR4", "PAE is 0 on a 64-bit host"},
+	{ALWAYS, VMCS_HOST_SYSENTER_ESP, CANONICAL, 0, "host SYSENTER_ESP", "not canonical"},
+	{ALWAYS, VMCS_HOST_SYSENTER_EIP, CANONICAL, 0, "host SYSENTER_EIP", "not canonical"},
+	{ALWAYS, VMCS_HOST_FS_BASE, CANONICAL, 0, "host FS base", "not canonical"},
+	{ALWAYS, VMCS_HOST_GS_BASE, CANONICAL, 0, "host GS base", "not canonical"},
+	{ALWAYS, VMCS_HOST_TR_BASE, CANONICAL, 0, "host TR base", "not canonical"},
+	{ALWAYS, VMCS_HOST_GDTR_BASE, CANONICAL, 0, "host GDTR base", "not canonical"},
+	{ALWAYS, VMCS_HOST_IDTR_BASE, CANONICAL, 0, "host IDTR base", "not canonical"},
+	{ALWAYS, VMCS_HOST_RIP, CANONICAL, 0, "host RIP", "not canonical"},
+	{ALWAYS, VMCS_HOST_ES, CLEAR, 7, "host ES selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_CS, CLEAR, 7, "host CS selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_SS, CLEAR, 7, "host SS selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_DS, CLEAR, 7, "host DS selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_FS, CLEAR, 7, "host FS selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_GS, CLEAR, 7, "host GS selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_TR, CLEAR, 7, "host TR selector", "RPL or TI not 0"},
+	{ALWAYS, VMCS_HOST_CS, NOT_ZERO, 0, "host CS selector", "is null"},
+	{ALWAYS, VMCS_HOST_TR, NOT_ZERO, 0, "host TR selector", "is null"},
+	{CONTROL_EXIT, EXIT_LOAD_PAT, VMCS_HOST_PAT, PAT, 0, "host PAT", NULL},
+	{CONTROL_EXIT, EXIT_LOAD_EFER, VMCS_HOST_EFER, CLEAR, EFER_UNKNOWN, "host EFER",
+	 "reserved bits set"},
+	{CONTROL_EXIT, EXIT_LOAD_EFER, VMCS_HOST_EFER, SET, EFER_LMA | EFER_LME, "host EFER",
+	 "LMA and LME must be 1"},
 };
-
-static int check_host(struct check *c)
-{
-	uint64_t exit = c->control[CONTROL_EXIT], cr4 = field(c, VMCS_HOST_CR4);
-	uint64_t cr3 = field(c, VMCS_HOST_CR3);
-	int ret = entry_check_cr(c, "host", field(c, VMCS_HOST_CR0), cr4, 0);
-
-	if (ret)
-		return ret;
-	if (!is_physical(c, cr3))
-		return violated(c, "host CR3 0x%llx: beyond MAXPHYADDR", HEX(cr3));
-	if (!(exit & EXIT_HOST_64))
-		return violated(c, "exit controls 0x%llx: host-64 is 0 on a 64-bit host",
-				HEX(exit));
-	if (!(cr4 & CR4_PAE))
-		return violated(c, "host CR4 0x%llx: PAE is 0 on a 64-bit host", HEX(cr4));
-	for (uint32_t i = 0; i < sizeof(host_canonical) / sizeof(host_canonical[0]); i++) {
-		uint64_t value = field(c, host_canonical[i].field);
-
-		if (!entry_canonical(c, value))
-			return violated(c, "host %s 0x%llx: not canonical", host_canonical[i].name,
-					HEX(value));
-	}
-	for (uint32_t i = 0; i < sizeof(host_selector) / sizeof(host_selector[0]); i++) {
-		uint64_t value = field(c, host_selector[i].field);
-		bool needed = host_selector[i].field == VMCS_HOST_CS ||
-			      host_selector[i].field == VMCS_HOST_TR;
-
-		if ((value & 7) || (needed && value == 0))
-			return violated(c, "host %s selector 0x%llx: %s", host_selector[i].name,
-					HEX(value), value & 7 ? "RPL or TI not 0" : "is null");
-	}
-	if ((exit & EXIT_LOAD_PAT) && (ret = entry_check_pat(c, "host", field(c, VMCS_HOST_PAT))))
-		return ret;
-	if (exit & EXIT_LOAD_EFER) {
-		uint64_t efer = field(c, VMCS_HOST_EFER);
-
-		if (efer & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
-			return violated(c, "host EFER 0x%llx: reserved bits set", HEX(efer));
-		if ((efer & (EFER_LMA | EFER_LME)) != (EFER_LMA | EFER_LME))
-			return violated(c, "host EFER 0x%llx: LMA and LME must be 1", HEX(efer));
-	}
-	return 0;
-}
 
 int entry_check(const struct entry_check *in, char *out, size_t size)
 {
@@ -368,9 +354,7 @@ int entry_check(const struct entry_check *in, char *out, size_t size)
 	c.control[CONTROL_ENTRY] = field(&c, VMCS_ENTRY_CONTROLS);
 	c.event = field(&c, VMCS_ENTRY_INTERRUPTION_INFO);
 	ret = check_controls(&c);
-	if (!ret)
-		ret = check_host(&c);
-	if (!ret)
-		ret = entry_check_guest(&c);
-	return ret;
+	ret = ret ?: entry_check_cr(&c, "host", field(&c, VMCS_HOST_CR0), field(&c, VMCS_HOST_CR4), 0);
+	ret = ret ?: entry_fields(&c, host_rules, sizeof(host_rules) / sizeof(host_rules[0]));
+	return ret ?: entry_check_guest(&c);
 }

@@ -18,7 +18,7 @@ struct entry_check {
 	uint32_t phys_bits; /* MAXPHYADDR */
 };
 
-/* Check controls, host state and guest state, in the processor's order. Returns -EINVAL with a
+/* Check controls, host state and guest state, in that order. Returns -EINVAL with a
  * sentence about the first violated rule, naming field and value, in `out` ("guest CS access rights
  * 0xe09b: L and D/B both set in IA-32e mode"); 0 when no violated rule was found (then `out` is
  * empty; `size` > 0). */

@@ -24,11 +24,49 @@ int violated(struct check *c, const char *fmt, ...) __attribute__((format(printf
 /* Print a value with %s %llx: `what` and the value come first in every sentence. */
 #define HEX(value) ((unsigned long long)(value))
 
+/* A rule about a value: broken or not, and what is wrong then. */
+struct rule {
+	bool broken;
+	const char *why;
+};
+
+/* Tell about the first broken one of the rules about `who`'s `what`. */
+int entry_rules(struct check *c, const char *who, const char *what, uint64_t value,
+		const struct rule *rules, size_t n);
+#define RULES(c, who, what, value, ...)                                                            \
+	entry_rules(c, who, what, value, (const struct rule[]){__VA_ARGS__},                       \
+		    sizeof((const struct rule[]){__VA_ARGS__}) / sizeof(struct rule))
+
+enum field_kind {
+	CANONICAL,
+	PHYSICAL,     /* within MAXPHYADDR */
+	PAGE,	      /* PHYSICAL, and at a page boundary */
+	PAGE_OR_ONES, /* PAGE, or all ones for none */
+	CLEAR,	      /* the operand's bits have to be 0 */
+	SET,	      /* have to be 1 */
+	NOT_ZERO,
+	PAT, /* eight memory types */
+};
+
+/* A rule about one field alone, that counts while the control bits of the word are 1. */
+struct field_rule {
+	uint8_t word;
+	uint32_t control;
+	enum vmcs_field field;
+	uint8_t kind;
+	uint64_t operand;
+	const char *name, *why;
+};
+
+#define ALWAYS	     CONTROL_PIN, 0
+#define UPPER_HALF   0xffffffff00000000ull
+#define EFER_UNKNOWN ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+
+int entry_fields(struct check *c, const struct field_rule *rules, size_t n);
+
 bool entry_canonical(const struct check *c, uint64_t addr);
 
-/* Rules shared by host and guest: fixed bits of CR0 and CR4 (`exempt`: CR0 bits that are not held
- * against them), the PAT, EFER. */
+/* Fixed bits of CR0 and CR4 (`exempt`: CR0 bits that are not held against them). */
 int entry_check_cr(struct check *c, const char *who, uint64_t cr0, uint64_t cr4, uint64_t exempt);
-int entry_check_pat(struct check *c, const char *who, uint64_t pat);
 
 int entry_check_guest(struct check *c);
