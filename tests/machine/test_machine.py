@@ -234,5 +234,20 @@ class Memory(Case):
         self.check_memory(SKYLAKE)
 
 
+class Events(Case):
+    """Exceptions, interrupts and NMIs around exits."""
+
+    def check_events(self, cpu: str) -> None:
+        said = self.run_app("events", cpu, until=lambda s: s.counter("guest", "nmis") > 2000)
+        # 7 storms of 300 and some; those of the sentry's stays and of root mode are among them.
+        self.assertGreaterEqual(said.counter("guest", "nmis"), 2100)
+
+    def test_events_haswell(self) -> None:
+        self.check_events(HASWELL)
+
+    def test_events_skylake(self) -> None:
+        self.check_events(SKYLAKE)
+
+
 if __name__ == "__main__":
     unittest.main()
