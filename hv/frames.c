@@ -31,6 +31,7 @@ static uint32_t free_count;
 static uint16_t queue[QUEUE];
 static uint32_t queue_prod, queue_cons;
 static uint32_t pending;
+static bool closed; /* no sentry to decide: net_fail does, at once */
 static const struct frame_ops *ops;
 static uint64_t submitted, passed, dropped, bypassed, refused, sent;
 
@@ -108,28 +109,6 @@ uint64_t frame_phys(uint32_t slot)
 	return (uint64_t)frame_data(slot);
 }
 
-void frame_submit(uint32_t slot, uint32_t len, enum abi_port from)
-{
-	struct abi_request request = {
-		.type = ABI_REQ_FRAME, .port = (uint8_t)from, .len = (uint16_t)len, .slot = slot};
-
-	spin_lock(&lock);
-	if (slot >= ABI_FRAME_SLOTS || slots[slot].owner != OWNER_NET) {
-		spin_unlock(&lock);
-		return;
-	}
-	if (len < ABI_FRAME_MIN || len > ABI_FRAME_MAX || sentry_request(&request, 0)) {
-		refused++;
-		release(slot);
-	} else {
-		slots[slot] = (struct slot){OWNER_DECIDE, (uint8_t)from, (uint16_t)len};
-		queue[queue_prod++ % QUEUE] = (uint16_t)slot;
-		pending++;
-		submitted++;
-	}
-	spin_unlock(&lock);
-}
-
 void frames_run(void)
 {
 	sentry_work();
@@ -188,8 +167,8 @@ static bool reply_send(const struct abi_reply *reply)
 	if (reply->slot < ABI_FRAME_SLOTS || reply->slot >= ABI_SLOTS ||
 	    reply->len < ABI_FRAME_MIN || reply->len > ABI_FRAME_MAX || reply->port >= ABI_PORTS)
 		return false;
-	/* A frame of before a restart is still leaving: what came to its slot since is not sent, and
-	 * the slot is told as free when that one has left. */
+	/* A frame of before a restart is still leaving: what came to its slot since is not sent,
+	 * and the slot is told as free when that one has left. */
 	if (slots[reply->slot].owner == OWNER_SENDING)
 		return true;
 	spin_lock(&lock);
@@ -221,15 +200,65 @@ void frames_flush(void)
 		ops->flush();
 }
 
+/* Decide a frame as net_fail says. */
+static void bypass_one(uint32_t slot)
+{
+	struct slot was;
+
+	bypassed++;
+	if (decide(slot, boot_facts()->config.net_fail == NET_FAIL_OPEN, &was) && ops)
+		ops->deliver(slot, was.len, other(was.from));
+}
+
+/* With the lock: hand the slot to the sentry. */
+static int ask(uint32_t slot, uint32_t len, enum abi_port from)
+{
+	struct abi_request request = {
+		.type = ABI_REQ_FRAME, .port = (uint8_t)from, .len = (uint16_t)len, .slot = slot};
+
+	if (closed)
+		return 0;
+	if (sentry_request(&request, 0))
+		return -ENOSPC;
+	queue[queue_prod++ % QUEUE] = (uint16_t)slot;
+	return 0;
+}
+
+void frame_submit(uint32_t slot, uint32_t len, enum abi_port from)
+{
+	bool bypass = false;
+
+	spin_lock(&lock);
+	if (slot < ABI_FRAME_SLOTS && slots[slot].owner == OWNER_NET) {
+		if (len < ABI_FRAME_MIN || len > ABI_FRAME_MAX || ask(slot, len, from)) {
+			refused++;
+			release(slot);
+		} else {
+			slots[slot] = (struct slot){OWNER_DECIDE, (uint8_t)from, (uint16_t)len};
+			pending++;
+			submitted++;
+			bypass = closed;
+		}
+	}
+	spin_unlock(&lock);
+	if (bypass) {
+		bypass_one(slot);
+		frames_flush();
+	}
+}
+
+void frames_close(bool close)
+{
+	spin_lock(&lock);
+	closed = close;
+	spin_unlock(&lock);
+}
+
 void frames_bypass(void)
 {
-	bool open = boot_facts()->config.net_fail == NET_FAIL_OPEN;
-
-	/* Bounded: nothing is submitted faster than a slot gets free. */
+	/* Bounded: nothing is queued after frames_close. */
 	for (uint32_t n = 0; n < ABI_FRAME_SLOTS && frames_pending(); n++) {
-		struct slot was;
 		uint16_t slot;
-
 		bool empty;
 
 		spin_lock(&lock);
@@ -239,9 +268,7 @@ void frames_bypass(void)
 		spin_unlock(&lock);
 		if (empty)
 			break;
-		bypassed++;
-		if (decide(slot, open, &was) && ops)
-			ops->deliver(slot, was.len, other(was.from));
+		bypass_one(slot);
 	}
 	frames_flush();
 }

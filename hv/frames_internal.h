@@ -11,7 +11,12 @@ bool frames_reply(const struct abi_reply *reply);
 /* A batch of replies is over. */
 void frames_flush(void);
 
-/* The sentry is dead: decide all undecided frames as net_fail says, and take back its own slots. */
+/* The sentry is dead (true), or alive again (false): until then frames are decided at submission
+ * and no request for them is written. What was submitted before is left for frames_bypass. */
+void frames_close(bool close);
+
+/* The sentry is dead, and frames_close was called: decide all undecided frames as net_fail says,
+ * and take back its own slots. */
 void frames_bypass(void);
 
 /* Set up the slots; at init. */

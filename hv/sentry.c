@@ -166,6 +166,7 @@ static void die(const struct sentry_fault *fault)
 		backoff_us = BACKOFF_MAX_US;
 	log_warn("sentry: %s at %lx, detail %lx: restart %lu", fault_names[fault->kind],
 		 fault->rip - ABI_SENTRY_BASE, fault->detail, restarts);
+	frames_close(true);
 	frames_bypass();
 	keep_events(calm || restarts == 1);
 	event_post(ABI_EVENT_SENTRY_RESTART, fault->kind, fault->rip - ABI_SENTRY_BASE, fault->detail);
@@ -192,6 +193,7 @@ static void restart_slice(void)
 	yielded_once = false;
 	alive_since = time_now();
 	state = STATE_ALIVE;
+	frames_close(false);
 	tracking_repeat();
 	again = 1;
 }
