@@ -45,31 +45,21 @@ static inline int rdmsr_safe(uint32_t msr, uint64_t *value)
 	return err;
 }
 
-static inline int wrmsr_safe(uint32_t msr, uint64_t value)
-{
-	int err = -EFAULT;
-
-	__asm__ volatile("1: wrmsr\n"
-			 "   xorl %0, %0\n"
-			 "2:\n" FIXUP(1b, 2b)
-			 : "+r"(err)
-			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "cc", "memory");
-	return err;
-}
-
-static inline int xsetbv_safe(uint32_t index, uint64_t value)
-{
-	int err = -EFAULT;
-
-	__asm__ volatile("1: xsetbv\n"
-			 "   xorl %0, %0\n"
-			 "2:\n" FIXUP(1b, 2b)
-			 : "+r"(err)
-			 : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-			 : "cc", "memory");
-	return err;
-}
+/* WRMSR and XSETBV: index in ECX, value in EDX:EAX. */
+#define SAFE_WRITER(insn)                                                                          \
+	static inline int insn##_safe(uint32_t index, uint64_t value)                              \
+	{                                                                                          \
+		int err = -EFAULT;                                                                 \
+		__asm__ volatile("1: " #insn "\n"                                                  \
+				 "   xorl %0, %0\n"                                                \
+				 "2:\n" FIXUP(1b, 2b)                                              \
+				 : "+r"(err)                                                       \
+				 : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))  \
+				 : "cc", "memory");                                                \
+		return err;                                                                        \
+	}
+SAFE_WRITER(wrmsr)
+SAFE_WRITER(xsetbv)
 
 static inline uint64_t xgetbv(uint32_t index)
 {
@@ -133,44 +123,21 @@ static inline uint64_t read_rflags(void)
 	return v;
 }
 
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t v;
-
-	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline void out8(uint16_t port, uint8_t v)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline uint16_t in16(uint16_t port)
-{
-	uint16_t v;
-
-	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline void out16(uint16_t port, uint16_t v)
-{
-	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
-}
-
-static inline uint32_t in32(uint16_t port)
-{
-	uint32_t v;
-
-	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-	return v;
-}
-
-static inline void out32(uint16_t port, uint32_t v)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
-}
+/* in8, out8 and so on; `suffix` is the assembler's. */
+#define PORT_ACCESSORS(bits, suffix)                                                               \
+	static inline uint##bits##_t in##bits(uint16_t port)                                       \
+	{                                                                                          \
+		uint##bits##_t v;                                                                  \
+		__asm__ volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port));                   \
+		return v;                                                                          \
+	}                                                                                          \
+	static inline void out##bits(uint16_t port, uint##bits##_t v)                              \
+	{                                                                                          \
+		__asm__ volatile("out" #suffix " %0, %1" : : "a"(v), "Nd"(port));                  \
+	}
+PORT_ACCESSORS(8, b)
+PORT_ACCESSORS(16, w)
+PORT_ACCESSORS(32, l)
 
 static inline void wbinvd(void)
 {
@@ -183,55 +150,33 @@ struct __attribute__((packed)) desc_ptr {
 	uint64_t base;
 };
 
-static inline void sgdt(struct desc_ptr *p)
-{
-	__asm__ volatile("sgdt %0" : "=m"(*p));
-}
+#define TABLE_ACCESSORS(table)                                                                     \
+	static inline void s##table(struct desc_ptr *p)                                            \
+	{                                                                                          \
+		__asm__ volatile("s" #table " %0" : "=m"(*p));                                     \
+	}                                                                                          \
+	static inline void l##table(const struct desc_ptr *p)                                      \
+	{                                                                                          \
+		__asm__ volatile("l" #table " %0" : : "m"(*p));                                    \
+	}
+TABLE_ACCESSORS(gdt)
+TABLE_ACCESSORS(idt)
 
-static inline void sidt(struct desc_ptr *p)
-{
-	__asm__ volatile("sidt %0" : "=m"(*p));
-}
-
-static inline void lgdt(const struct desc_ptr *p)
-{
-	__asm__ volatile("lgdt %0" : : "m"(*p));
-}
-
-static inline void lidt(const struct desc_ptr *p)
-{
-	__asm__ volatile("lidt %0" : : "m"(*p));
-}
-
-#define SELECTOR_READER(seg)                                                                       \
-	static inline uint16_t read_##seg(void)                                                    \
+#define SELECTOR_READER(name, insn)                                                                \
+	static inline uint16_t name(void)                                                          \
 	{                                                                                          \
 		uint16_t v;                                                                        \
-		__asm__ volatile("mov %%" #seg ", %0" : "=r"(v));                                  \
+		__asm__ volatile(insn " %0" : "=r"(v));                                            \
 		return v;                                                                          \
 	}
-SELECTOR_READER(cs)
-SELECTOR_READER(ss)
-SELECTOR_READER(ds)
-SELECTOR_READER(es)
-SELECTOR_READER(fs)
-SELECTOR_READER(gs)
-
-static inline uint16_t str(void)
-{
-	uint16_t v;
-
-	__asm__ volatile("str %0" : "=r"(v));
-	return v;
-}
-
-static inline uint16_t sldt(void)
-{
-	uint16_t v;
-
-	__asm__ volatile("sldt %0" : "=r"(v));
-	return v;
-}
+SELECTOR_READER(read_cs, "mov %%cs,")
+SELECTOR_READER(read_ss, "mov %%ss,")
+SELECTOR_READER(read_ds, "mov %%ds,")
+SELECTOR_READER(read_es, "mov %%es,")
+SELECTOR_READER(read_fs, "mov %%fs,")
+SELECTOR_READER(read_gs, "mov %%gs,")
+SELECTOR_READER(str, "str")
+SELECTOR_READER(sldt, "sldt")
 
 /* --- VMX. VMfail sets CF or ZF (SDM vol. 3, 31.2). ---------------------------------------------- */
 
@@ -260,33 +205,24 @@ static inline int vmwrite_checked(uint32_t field, uint64_t value)
 	return fail ? -EIO : 0;
 }
 
-static inline int vmxon(uint64_t phys)
-{
-	uint8_t fail;
-
-	__asm__ volatile("vmxon %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
-	return fail ? -EIO : 0;
-}
+/* With the physical address of a region. 0 or -EIO. */
+#define REGION_INSTRUCTION(insn)                                                                   \
+	static inline int insn(uint64_t phys)                                                      \
+	{                                                                                          \
+		uint8_t fail;                                                                      \
+		__asm__ volatile(#insn " %1; setna %0"                                             \
+				 : "=q"(fail)                                                      \
+				 : "m"(phys)                                                       \
+				 : "cc", "memory");                                                \
+		return fail ? -EIO : 0;                                                            \
+	}
+REGION_INSTRUCTION(vmxon)
+REGION_INSTRUCTION(vmclear)
+REGION_INSTRUCTION(vmptrld)
 
 static inline void vmxoff(void)
 {
 	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
-static inline int vmclear(uint64_t phys)
-{
-	uint8_t fail;
-
-	__asm__ volatile("vmclear %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
-	return fail ? -EIO : 0;
-}
-
-static inline int vmptrld(uint64_t phys)
-{
-	uint8_t fail;
-
-	__asm__ volatile("vmptrld %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory");
-	return fail ? -EIO : 0;
 }
 
 /* INVEPT and INVVPID types (SDM vol. 3, 31.3). */
@@ -295,26 +231,19 @@ static inline int vmptrld(uint64_t phys)
 #define INVVPID_SINGLE  1
 #define INVVPID_ALL     2
 
-static inline int invept(uint64_t type, uint64_t eptp)
-{
-	struct {
-		uint64_t eptp, zero;
-	} desc = {eptp, 0};
-	uint8_t fail;
-
-	__asm__ volatile("invept %1, %2; setna %0" : "=q"(fail) : "m"(desc), "r"(type)
-			 : "cc", "memory");
-	return fail ? -EIO : 0;
-}
-
-static inline int invvpid(uint64_t type, uint64_t vpid)
-{
-	struct {
-		uint64_t vpid, addr;
-	} desc = {vpid, 0};
-	uint8_t fail;
-
-	__asm__ volatile("invvpid %1, %2; setna %0" : "=q"(fail) : "m"(desc), "r"(type)
-			 : "cc", "memory");
-	return fail ? -EIO : 0;
-}
+/* `context`: an EPT pointer or a VPID, with the address 0 behind it. 0 or -EIO. */
+#define INVALIDATION(insn)                                                                         \
+	static inline int insn(uint64_t type, uint64_t context)                                    \
+	{                                                                                          \
+		struct {                                                                           \
+			uint64_t context, address;                                                 \
+		} desc = {context, 0};                                                             \
+		uint8_t fail;                                                                      \
+		__asm__ volatile(#insn " %1, %2; setna %0"                                         \
+				 : "=q"(fail)                                                      \
+				 : "m"(desc), "r"(type)                                            \
+				 : "cc", "memory");                                                \
+		return fail ? -EIO : 0;                                                            \
+	}
+INVALIDATION(invept)
+INVALIDATION(invvpid)

@@ -14,28 +14,19 @@
 /* Bits of CR0 that exist (SDM 2.5); others must be 0 in the upper half, and are ignored below. */
 #define CR0_UPPER 0xffffffff00000000ull
 
+#define REG(name) (__builtin_offsetof(struct guest_regs, name) / 8)
+
 uint64_t reg_read(const struct vcpu *v, uint32_t number)
 {
-	const struct guest_regs *r = &v->regs;
+	/* In the order of the numbers: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15. */
+	static const uint8_t place[16] = {
+		REG(rax), REG(rcx), REG(rdx), REG(rbx), 0,	  REG(rbp), REG(rsi), REG(rdi),
+		REG(r8),  REG(r9),  REG(r10), REG(r11), REG(r12), REG(r13), REG(r14), REG(r15),
+	};
 
-	switch (number & 15) {
-	case 0: return r->rax;
-	case 1: return r->rcx;
-	case 2: return r->rdx;
-	case 3: return r->rbx;
-	case 4: return vmread(VMCS_GUEST_RSP);
-	case 5: return r->rbp;
-	case 6: return r->rsi;
-	case 7: return r->rdi;
-	case 8: return r->r8;
-	case 9: return r->r9;
-	case 10: return r->r10;
-	case 11: return r->r11;
-	case 12: return r->r12;
-	case 13: return r->r13;
-	case 14: return r->r14;
-	default: return r->r15;
-	}
+	if ((number & 15) == 4)
+		return vmread(VMCS_GUEST_RSP);
+	return ((const uint64_t *)&v->regs)[place[number & 15]];
 }
 
 /* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them. */
