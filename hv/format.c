@@ -73,12 +73,9 @@ size_t format_line(char *text, size_t size, const char *fmt, va_list args)
 			put_number(&o, s < 0 ? 0 - (uint64_t)s : (uint64_t)s, 10, s < 0, width, fill);
 			break;
 		case 'u':
-			put_number(&o, longs ? va_arg(args, uint64_t) : va_arg(args, uint32_t), 10,
-				   false, width, fill);
-			break;
 		case 'x':
-			put_number(&o, longs ? va_arg(args, uint64_t) : va_arg(args, uint32_t), 16,
-				   false, width, fill);
+			put_number(&o, longs ? va_arg(args, uint64_t) : va_arg(args, uint32_t),
+				   *fmt == 'u' ? 10 : 16, false, width, fill);
 			break;
 		case 'p':
 			put_number(&o, va_arg(args, uint64_t), 16, false, 16, '0');

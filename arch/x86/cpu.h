@@ -3,6 +3,7 @@
  * (SDM volume 3, 2.3, 2.5, 3.4.5, 12.3; volume 2, CPUID). */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CR0_PE (1ull << 0)
@@ -70,6 +71,12 @@ enum memory_type {
 	MEM_WP = 5,
 	MEM_WB = 6,
 };
+
+/* Not one of the reserved encodings. */
+static inline bool memory_type_valid(uint64_t type)
+{
+	return type <= MEM_WB && (1u << type & ~(1u << 2 | 1u << 3));
+}
 
 /* Exception vectors. */
 #define VECTOR_DB 1

@@ -27,7 +27,7 @@ enum extent {
 };
 
 struct leaf {
-	uint32_t leaf;
+	uint32_t leaf, last; /* a range of leaves of one kind */
 	uint8_t extent;
 	uint8_t limit; /* subleaves at most */
 	uint8_t flags;
@@ -37,38 +37,26 @@ struct leaf {
  * 0x1b PCONFIG, 0x1c architectural LBR, 0x20 HRESET, 0x21 TDX, 0x23 extended PMU, and all that is
  * new. */
 static const struct leaf leaves[] = {
-	{0x00, ONE, 1, 0},
-	{0x01, ONE, 1, CONTROL4},
-	{0x02, ONE, 1, 0},
-	{0x03, ONE, 1, 0},
-	{0x04, UNTIL_EAX_TYPE, 10, SUBLEAVES},
-	{0x05, ONE, 1, 0},
-	{0x06, ONE, 1, 0},
-	{0x07, EAX_LAST, 3, SUBLEAVES | CONTROL4},
-	{0x09, ONE, 1, 0},
-	{0x0a, ONE, 1, 0},
-	{0x0b, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
-	{0x0d, FIXED, 19, SUBLEAVES | XSTATE},
-	{0x0f, FIXED, 2, SUBLEAVES},
-	{0x10, FIXED, 4, SUBLEAVES},
-	{0x15, ONE, 1, 0},
-	{0x16, ONE, 1, 0},
-	{0x17, EAX_LAST, 4, SUBLEAVES},
-	{0x18, EAX_LAST, 16, SUBLEAVES},
-	{0x1a, ONE, 1, 0},
-	{0x1d, EAX_LAST, 2, SUBLEAVES},
-	{0x1e, FIXED, 1, SUBLEAVES},
-	{0x1f, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
-	{0x24, FIXED, 1, SUBLEAVES},
-	{0x80000000, ONE, 1, 0},
-	{0x80000001, ONE, 1, 0},
-	{0x80000002, ONE, 1, 0},
-	{0x80000003, ONE, 1, 0},
-	{0x80000004, ONE, 1, 0},
-	{0x80000005, ONE, 1, 0},
-	{0x80000006, ONE, 1, 0},
-	{0x80000007, ONE, 1, 0},
-	{0x80000008, ONE, 1, 0},
+	{0x00, 0x00, ONE, 1, 0},
+	{0x01, 0x01, ONE, 1, CONTROL4},
+	{0x02, 0x03, ONE, 1, 0},
+	{0x04, 0x04, UNTIL_EAX_TYPE, 10, SUBLEAVES},
+	{0x05, 0x06, ONE, 1, 0},
+	{0x07, 0x07, EAX_LAST, 3, SUBLEAVES | CONTROL4},
+	{0x09, 0x0a, ONE, 1, 0},
+	{0x0b, 0x0b, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
+	{0x0d, 0x0d, FIXED, 19, SUBLEAVES | XSTATE},
+	{0x0f, 0x0f, FIXED, 2, SUBLEAVES},
+	{0x10, 0x10, FIXED, 4, SUBLEAVES},
+	{0x15, 0x16, ONE, 1, 0},
+	{0x17, 0x17, EAX_LAST, 4, SUBLEAVES},
+	{0x18, 0x18, EAX_LAST, 16, SUBLEAVES},
+	{0x1a, 0x1a, ONE, 1, 0},
+	{0x1d, 0x1d, EAX_LAST, 2, SUBLEAVES},
+	{0x1e, 0x1e, FIXED, 1, SUBLEAVES},
+	{0x1f, 0x1f, UNTIL_LEVEL, 8, SUBLEAVES | TOPOLOGY},
+	{0x24, 0x24, FIXED, 1, SUBLEAVES},
+	{0x80000000, 0x80000008, ONE, 1, 0},
 };
 
 /* Feature bits that may be seen, by leaf and subleaf; leaves without a row pass whole. */
@@ -173,9 +161,10 @@ static struct cpuid_row *row_of(struct cpuid_policy *policy, uint32_t leaf)
 						  : CPUID_POLICY_BASIC + leaf - CPUID_EXTENDED];
 }
 
-static int add_leaf(struct cpuid_policy *policy, const struct leaf *leaf, uint32_t hide)
+static int add_leaf(struct cpuid_policy *policy, const struct leaf *leaf, uint32_t number,
+		    uint32_t hide)
 {
-	struct cpuid_row *row = row_of(policy, leaf->leaf);
+	struct cpuid_row *row = row_of(policy, number);
 	uint32_t last = 0;
 
 	*row = (struct cpuid_row){.first = (uint8_t)policy->used, .flags = leaf->flags};
@@ -184,11 +173,11 @@ static int add_leaf(struct cpuid_policy *policy, const struct leaf *leaf, uint32
 
 		if (subleaf >= leaf->limit || policy->used >= CPUID_POLICY_VALUES)
 			return -E2BIG;
-		policy->native(policy->ctx, leaf->leaf, subleaf, &native);
+		policy->native(policy->ctx, number, subleaf, &native);
 		if (subleaf == 0)
-			last = leaf->leaf == CPUID_FEATURES && native.eax > 2 ? 2 : native.eax;
+			last = number == CPUID_FEATURES && native.eax > 2 ? 2 : native.eax;
 		*value = native;
-		filter(leaf->leaf, subleaf, hide, value);
+		filter(number, subleaf, hide, value);
 		policy->used++;
 		row->count++;
 		if (is_last(leaf, subleaf, &native, last))
@@ -222,8 +211,9 @@ int cpuid_policy_init(struct cpuid_policy *policy, uint32_t hide, cpuid_native *
 		uint32_t max = leaves[i].leaf < CPUID_EXTENDED ? basic.eax : ext.eax;
 
 		/* Above its maximum a CPU repeats the highest leaf: nothing that means anything. */
-		if (leaves[i].leaf <= max && add_leaf(policy, &leaves[i], hide))
-			ret = -E2BIG;
+		for (uint32_t n = leaves[i].leaf; n <= leaves[i].last && n <= max; n++)
+			if (add_leaf(policy, &leaves[i], n, hide))
+				ret = -E2BIG;
 	}
 	size_xstate(policy);
 	return ret;

@@ -192,11 +192,6 @@ static bool good_rights(const struct ept *ept, uint64_t rights)
 	return rights != EPT_X || (ept->cap & EPT_CAP_EXEC_ONLY);
 }
 
-static bool good_type(uint64_t type)
-{
-	return type == MEM_UC || type == MEM_WC || (type >= MEM_WT && type <= MEM_WB);
-}
-
 int ept_init(struct ept *ept, const struct ept_ops *ops, uint64_t cap, uint32_t phys_bits)
 {
 	*ept = (struct ept){.ops = *ops, .cap = cap, .demand_left = DEMAND_TABLES};
@@ -224,7 +219,7 @@ int ept_map(struct ept *ept, uint64_t gpa, uint64_t size, uint64_t hpa, uint32_t
 	struct edit edit = {.gpa = gpa, .hpa = hpa, .rights = rights, .type = type};
 
 	if (!good_range(ept, gpa, size) || !rights || !good_rights(ept, rights) ||
-	    !good_type(type) || !good_range(ept, hpa, size))
+	    !memory_type_valid(type) || !good_range(ept, hpa, size))
 		return -EINVAL;
 	return finish(ept, &edit, apply(ept, &edit, size));
 }
@@ -343,7 +338,7 @@ const char *ept_misconfigured(uint64_t entry, uint32_t level, uint64_t cap, uint
 		return "1 GiB page, which the CPU lacks";
 	if (leaf && level == 2 && !(cap & EPT_CAP_2M))
 		return "2 MiB page, which the CPU lacks";
-	if (leaf && !good_type((entry & EPT_TYPE) >> EPT_TYPE_SHIFT))
+	if (leaf && !memory_type_valid((entry & EPT_TYPE) >> EPT_TYPE_SHIFT))
 		return "reserved memory type";
 	return NULL;
 }

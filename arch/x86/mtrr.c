@@ -82,15 +82,7 @@ static uint8_t fixed_type(const struct mtrr_state *mtrr, uint64_t addr, uint64_t
 /* Reserved encodings count as uncached, the one type that is always safe. */
 static enum memory_type checked(uint64_t type)
 {
-	switch (type & 0xff) {
-	case MEM_WC:
-	case MEM_WT:
-	case MEM_WP:
-	case MEM_WB:
-		return (enum memory_type)(type & 0xff);
-	default:
-		return MEM_UC;
-	}
+	return memory_type_valid(type & 0xff) ? (enum memory_type)(type & 0xff) : MEM_UC;
 }
 
 /* 12.11.4.1: what two overlapping variable ranges make. */

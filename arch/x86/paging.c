@@ -17,7 +17,6 @@
 #define PTE_ADDR 0x000ffffffffff000ull
 
 static uint64_t *root;
-static uint64_t top; /* end of the covered addresses */
 static bool have_1g;
 
 static const uint64_t rights_bits[] = {
@@ -99,12 +98,7 @@ uint64_t paging_root(void)
 	return (uint64_t)root;
 }
 
-int paging_covers(uint64_t base, uint64_t size)
-{
-	return base < top && size <= top - base;
-}
-
-int paging_init(const struct boot_info *info)
+static int build_map(const struct boot_info *info)
 {
 	int err = 0;
 
@@ -112,14 +106,6 @@ int paging_init(const struct boot_info *info)
 	root = pages_alloc(1);
 	if (!root)
 		return -ENOMEM;
-	top = 1ull << 32;
-	for (uint32_t i = 0; i < info->nregion; i++) {
-		const struct boot_region *r = &info->region[i];
-		uint64_t end = (r->base + r->size + level_size(2) - 1) & ~(level_size(2) - 1);
-
-		if (r->kind == REGION_RAM && end > top)
-			top = end;
-	}
 	/* One piece up to 4 GiB (device registers among it are uncached by the MTRRs), RAM above. */
 	err = err ?: paging_map(0, 1ull << 32, PAGING_RW);
 	for (uint32_t i = 0; i < info->nregion && !err; i++) {
@@ -143,7 +129,7 @@ int paging_init(const struct boot_info *info)
 
 static int paging_unit(struct boot_info *info)
 {
-	if (paging_init(info))
+	if (build_map(info))
 		return init_error(-ENOMEM, "no memory for the host's page tables");
 	return 0;
 }

@@ -11,9 +11,6 @@
 
 enum paging_rights { PAGING_RW, PAGING_RO, PAGING_RX, PAGING_UNCACHED };
 
-/* Build the map. 0 or -ENOMEM. */
-int paging_init(const struct boot_info *info);
-
 /* Map [base, base + size) at its own address with these rights, splitting larger pages. Page
  * granular. 0 or -ENOMEM. */
 int paging_map(uint64_t base, uint64_t size, enum paging_rights rights);
@@ -23,6 +20,3 @@ int paging_unmap(uint64_t base, uint64_t size);
 
 /* CR3 of the host. */
 uint64_t paging_root(void);
-
-/* True when [base, base + size) is inside of what the map covers (not whether it is RAM). */
-int paging_covers(uint64_t base, uint64_t size);

@@ -241,7 +241,7 @@ static void virtual_8086_mode(void **state)
 	vmcs[VMCS_GUEST_RFLAGS] |= RFLAGS_VM;
 	vmcs[VMCS_GUEST_CS] = 0x9a00;
 	assert_string_equal(verdict(),
-			    "guest CS access rights 0x9b: not 0xf3 in virtual-8086 mode");
+			    "guest ES access rights 0x93: not 0xf3 in virtual-8086 mode");
 	for (size_t i = 0; i < sizeof(access) / sizeof(access[0]); i++)
 		vmcs[access[i]] = 0xf3;
 	assert_string_equal(verdict(), "");

@@ -52,16 +52,6 @@ int msr_bitmap_set_range(uint8_t bitmap[MSR_BITMAP_SIZE], uint32_t first, uint32
 	return 0;
 }
 
-bool msr_bitmap_exits(const uint8_t bitmap[MSR_BITMAP_SIZE], uint32_t msr, uint32_t access)
-{
-	int byte = read_byte(msr);
-
-	if (byte < 0)
-		return true;
-	return ((access & MSR_READ) && (bitmap[byte] >> msr % 8 & 1)) ||
-	       ((access & MSR_WRITE) && (bitmap[WRITE_BYTES + (uint32_t)byte] >> msr % 8 & 1));
-}
-
 int io_bitmap_set(uint8_t bitmap[IO_BITMAP_SIZE], uint32_t port, uint32_t count, bool exits)
 {
 	if (port > 0xffff || count > 0x10000 - port)
@@ -69,14 +59,4 @@ int io_bitmap_set(uint8_t bitmap[IO_BITMAP_SIZE], uint32_t port, uint32_t count,
 	for (uint32_t p = port; p < port + count; p++)
 		put(&bitmap[p / 8], p % 8, exits);
 	return 0;
-}
-
-bool io_bitmap_exits(const uint8_t bitmap[IO_BITMAP_SIZE], uint16_t port, uint32_t size)
-{
-	if (size > 0x10000u - port)
-		return true;
-	for (uint32_t p = port; p < port + size; p++)
-		if (bitmap[p / 8] >> p % 8 & 1)
-			return true;
-	return false;
 }

@@ -23,11 +23,5 @@ int msr_bitmap_set(uint8_t bitmap[MSR_BITMAP_SIZE], uint32_t msr, uint32_t acces
 int msr_bitmap_set_range(uint8_t bitmap[MSR_BITMAP_SIZE], uint32_t first, uint32_t count,
 			 uint32_t access, bool exits);
 
-/* Does any of these accesses exit? */
-bool msr_bitmap_exits(const uint8_t bitmap[MSR_BITMAP_SIZE], uint32_t msr, uint32_t access);
-
 /* Let accesses to `count` ports from `port` exit, or not. -EINVAL when they go beyond 0xffff. */
 int io_bitmap_set(uint8_t bitmap[IO_BITMAP_SIZE], uint32_t port, uint32_t count, bool exits);
-
-/* Does an access of `size` bytes at `port` exit? (Any of its ports; one that wraps always does.) */
-bool io_bitmap_exits(const uint8_t bitmap[IO_BITMAP_SIZE], uint16_t port, uint32_t size);

@@ -16,7 +16,8 @@
 
 #define REG(name) (__builtin_offsetof(struct guest_regs, name) / 8)
 
-uint64_t reg_read(const struct vcpu *v, uint32_t number)
+/* General register by its number in an exit qualification; RSP is in the VMCS. */
+static uint64_t reg_read(const struct vcpu *v, uint32_t number)
 {
 	/* In the order of the numbers: RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15. */
 	static const uint8_t place[16] = {

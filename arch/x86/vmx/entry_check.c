@@ -76,7 +76,7 @@ static int check_pat(struct check *c, const char *name, uint64_t pat)
 	for (uint32_t i = 0; i < 8; i++) {
 		uint64_t type = pat >> i * 8 & 0xff;
 
-		if (type > 7 || type == 2 || type == 3)
+		if (!memory_type_valid(type) && type != 7 /* UC- */)
 			return violated(c, "%s 0x%llx: entry %u has reserved type %u", name,
 					HEX(pat), i, (unsigned int)type);
 	}

@@ -12,22 +12,10 @@ struct guest {
 	uint32_t cs, ss; /* access rights */
 };
 
-static const struct segment {
-	const char *name;
-	enum vmcs_field selector, base, limit, access;
-} segments[] = {
-	{"guest CS", VMCS_GUEST_CS, VMCS_GUEST_CS_BASE, VMCS_GUEST_CS_LIMIT, VMCS_GUEST_CS_ACCESS},
-	{"guest SS", VMCS_GUEST_SS, VMCS_GUEST_SS_BASE, VMCS_GUEST_SS_LIMIT, VMCS_GUEST_SS_ACCESS},
-	{"guest DS", VMCS_GUEST_DS, VMCS_GUEST_DS_BASE, VMCS_GUEST_DS_LIMIT, VMCS_GUEST_DS_ACCESS},
-	{"guest ES", VMCS_GUEST_ES, VMCS_GUEST_ES_BASE, VMCS_GUEST_ES_LIMIT, VMCS_GUEST_ES_ACCESS},
-	{"guest FS", VMCS_GUEST_FS, VMCS_GUEST_FS_BASE, VMCS_GUEST_FS_LIMIT, VMCS_GUEST_FS_ACCESS},
-	{"guest GS", VMCS_GUEST_GS, VMCS_GUEST_GS_BASE, VMCS_GUEST_GS_LIMIT, VMCS_GUEST_GS_ACCESS},
-	{"guest LDTR", VMCS_GUEST_LDTR, VMCS_GUEST_LDTR_BASE, VMCS_GUEST_LDTR_LIMIT,
-	 VMCS_GUEST_LDTR_ACCESS},
-	{"guest TR", VMCS_GUEST_TR, VMCS_GUEST_TR_BASE, VMCS_GUEST_TR_LIMIT, VMCS_GUEST_TR_ACCESS},
+static const char *const segment_name[SEGMENTS] = {
+	"guest ES", "guest CS", "guest SS",   "guest DS",
+	"guest FS", "guest GS", "guest LDTR", "guest TR",
 };
-
-enum { CS, SS, DS, ES, FS, GS, LDTR, TR, SEGMENTS };
 
 /* DEBUGCTL: bits 5:3 and 63:16 are reserved on every processor. Pending debug exceptions: B3:B0, bus
  * lock (11), enabled breakpoint (12), BS (14), RTM (16). */
@@ -86,10 +74,10 @@ static int check_access(struct check *c, const struct guest *g, uint32_t n, uint
 	uint32_t ss_dpl = (g->ss & AR_DPL) >> AR_DPL_SHIFT;
 	bool cs = n == CS, ss = n == SS, ldtr = n == LDTR, tr = n == TR, code = type & AR_CODE;
 	bool used = !(access & AR_UNUSABLE) || cs || tr; /* these two always are */
-	bool data = used && n >= DS && n < LDTR, system = used && (ldtr || tr);
+	bool data = used && n != CS && n != SS && n < LDTR, system = used && (ldtr || tr);
 	bool real = (g->cs & AR_TYPE) == 3 || !(g->cr0 & CR0_PE);
 
-	return RULES(c, segments[n].name, "access rights", access,
+	return RULES(c, segment_name[n], "access rights", access,
 		     {ss && used && type != 3 && type != 7,
 		      "type is not an accessed, writable data segment"},
 		     {ss && !g->unrestricted && dpl != rpl, "DPL differs from the selector's RPL"},
@@ -121,10 +109,11 @@ static int check_access(struct check *c, const struct guest *g, uint32_t n, uint
 
 static int check_segment(struct check *c, const struct guest *g, uint32_t n)
 {
-	const char *name = segments[n].name;
-	uint64_t selector = field(c, segments[n].selector), base = field(c, segments[n].base);
-	uint64_t limit = field(c, segments[n].limit), rpl = selector & 3;
-	uint32_t access = (uint32_t)field(c, segments[n].access);
+	const char *name = segment_name[n];
+	uint64_t selector = field(c, VMCS_GUEST_ES + 2 * n);
+	uint64_t base = field(c, VMCS_GUEST_ES_BASE + 2 * n);
+	uint64_t limit = field(c, VMCS_GUEST_ES_LIMIT + 2 * n), rpl = selector & 3;
+	uint32_t access = (uint32_t)field(c, VMCS_GUEST_ES_ACCESS + 2 * n);
 	bool usable = !(access & AR_UNUSABLE), v86 = g->v86 && n < LDTR;
 	bool canonical = n == TR || n == FS || n == GS || (n == LDTR && usable);
 	bool low = n == CS || ((n == SS || n == DS || n == ES) && usable);

@@ -76,23 +76,19 @@ static int read_mtrr(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return mtrr_exists(msr) ? 0 : -ENOENT;
 }
 
-static bool is_type(uint64_t type)
-{
-	return type == MEM_UC || type == MEM_WC || type == MEM_WT || type == MEM_WP || type == MEM_WB;
-}
-
 /* Reserved bits and types (SDM 12.11.2). */
 static bool mtrr_valid(uint32_t msr, uint64_t value)
 {
 	uint64_t beyond = ~0ull << vmx.phys_bits;
 
 	if (msr == MSR_MTRR_DEF_TYPE)
-		return is_type(value & 0xff) && !(value & ~(0xffull | MTRR_DEF_FIXED | MTRR_DEF_ENABLE));
+		return memory_type_valid(value & 0xff) &&
+		       !(value & ~(0xffull | MTRR_DEF_FIXED | MTRR_DEF_ENABLE));
 	if (msr < MSR_MTRR_FIX64K)
 		return msr & 1 ? !(value & (beyond | 0x7ff))
-			       : is_type(value & 0xff) && !(value & (beyond | 0xf00));
+			       : memory_type_valid(value & 0xff) && !(value & (beyond | 0xf00));
 	for (uint32_t i = 0; i < 64; i += 8)
-		if (!is_type(value >> i & 0xff))
+		if (!memory_type_valid(value >> i & 0xff))
 			return false;
 	return true;
 }

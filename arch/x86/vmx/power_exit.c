@@ -19,41 +19,13 @@
 #define AR_LDT       (AR_P | 2)
 #define AR_BUSY_TSS  (AR_P | 0xb)
 
-struct segment_fields {
-	uint32_t selector, base, limit, access;
-};
-
-static const struct segment_fields data_segments[] = {
-	{VMCS_GUEST_ES, VMCS_GUEST_ES_BASE, VMCS_GUEST_ES_LIMIT, VMCS_GUEST_ES_ACCESS},
-	{VMCS_GUEST_SS, VMCS_GUEST_SS_BASE, VMCS_GUEST_SS_LIMIT, VMCS_GUEST_SS_ACCESS},
-	{VMCS_GUEST_DS, VMCS_GUEST_DS_BASE, VMCS_GUEST_DS_LIMIT, VMCS_GUEST_DS_ACCESS},
-	{VMCS_GUEST_FS, VMCS_GUEST_FS_BASE, VMCS_GUEST_FS_LIMIT, VMCS_GUEST_FS_ACCESS},
-	{VMCS_GUEST_GS, VMCS_GUEST_GS_BASE, VMCS_GUEST_GS_LIMIT, VMCS_GUEST_GS_ACCESS},
-};
-
-static void write_segment(const struct segment_fields *f, uint16_t selector, uint64_t base,
-			  uint32_t access)
-{
-	vmwrite(f->selector, selector);
-	vmwrite(f->base, base);
-	vmwrite(f->limit, 0xffff);
-	vmwrite(f->access, access);
-}
-
 static void init_segments(uint16_t cs, uint64_t cs_base)
 {
-	static const struct segment_fields code = {VMCS_GUEST_CS, VMCS_GUEST_CS_BASE,
-						   VMCS_GUEST_CS_LIMIT, VMCS_GUEST_CS_ACCESS};
-	static const struct segment_fields ldtr = {VMCS_GUEST_LDTR, VMCS_GUEST_LDTR_BASE,
-						   VMCS_GUEST_LDTR_LIMIT, VMCS_GUEST_LDTR_ACCESS};
-	static const struct segment_fields tr = {VMCS_GUEST_TR, VMCS_GUEST_TR_BASE,
-						 VMCS_GUEST_TR_LIMIT, VMCS_GUEST_TR_ACCESS};
-
-	write_segment(&code, cs, cs_base, AR_REAL_CODE);
-	for (uint32_t i = 0; i < sizeof(data_segments) / sizeof(data_segments[0]); i++)
-		write_segment(&data_segments[i], 0, 0, AR_REAL_DATA);
-	write_segment(&ldtr, 0, 0, AR_LDT);
-	write_segment(&tr, 0, 0, AR_BUSY_TSS);
+	for (uint32_t i = ES; i <= GS; i++)
+		vmcs_write_segment(i, 0, 0, 0xffff, AR_REAL_DATA);
+	vmcs_write_segment(CS, cs, cs_base, 0xffff, AR_REAL_CODE);
+	vmcs_write_segment(LDTR, 0, 0, 0xffff, AR_LDT);
+	vmcs_write_segment(TR, 0, 0, 0xffff, AR_BUSY_TSS);
 	vmwrite(VMCS_GUEST_GDTR_BASE, 0);
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
 	vmwrite(VMCS_GUEST_IDTR_BASE, 0);

@@ -146,35 +146,25 @@ static bool write_flat_segments(void)
 {
 	bool ok = true;
 
-	for (uint32_t i = 0; i < 6; i++) { /* ES, CS, SS, DS, FS, GS */
-		bool code = i == 1;
-
-		ok &= !vmwrite_checked(VMCS_GUEST_ES + 2 * i, code ? SENTRY_CS : SENTRY_DS);
-		ok &= !vmwrite_checked(VMCS_GUEST_ES_BASE + 2 * i, 0);
-		ok &= !vmwrite_checked(VMCS_GUEST_ES_LIMIT + 2 * i, 0xffffffff);
-		ok &= !vmwrite_checked(VMCS_GUEST_ES_ACCESS + 2 * i,
-				       AR_P | AR_S | AR_G | (code ? 0xb | AR_L : 3 | AR_DB));
-	}
-	ok &= !vmwrite_checked(VMCS_GUEST_LDTR, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_BASE, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_LIMIT, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_LDTR_ACCESS, AR_UNUSABLE);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR, SENTRY_TR);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_BASE, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_LIMIT, 0x67);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_ACCESS, AR_P | 0xb);
-	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_BASE, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_LIMIT, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_IDTR_BASE, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_IDTR_LIMIT, 0);
-	return ok;
+	for (uint32_t i = ES; i <= GS; i++)
+		ok &= vmcs_write_segment(i, i == CS ? SENTRY_CS : SENTRY_DS, 0, 0xffffffff,
+					 AR_P | AR_S | AR_G | (i == CS ? 0xb | AR_L : 3 | AR_DB));
+	ok &= vmcs_write_segment(LDTR, 0, 0, 0, AR_UNUSABLE);
+	return ok & vmcs_write_segment(TR, SENTRY_TR, 0, 0x67, AR_P | 0xb);
 }
+
+/* The sentry has no interrupts, system calls or descriptor tables of its own. */
+static const uint16_t zero_fields[] = {
+	VMCS_GUEST_GDTR_BASE,	VMCS_GUEST_GDTR_LIMIT,	 VMCS_GUEST_IDTR_BASE,
+	VMCS_GUEST_IDTR_LIMIT,	VMCS_GUEST_SYSENTER_CS,	 VMCS_GUEST_SYSENTER_ESP,
+	VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL,
+};
 
 static bool write_registers(void)
 {
 	uint64_t cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | (have_xsave ? CR4_OSXSAVE : 0);
 	uint64_t cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
-	bool ok = true;
+	bool ok = vmcs_write_zero(zero_fields, sizeof(zero_fields) / sizeof(zero_fields[0]));
 
 	cr0 = (cr0 | vmx.caps.cr0_fixed0) & vmx.caps.cr0_fixed1;
 	cr4 = (cr4 | vmx.caps.cr4_fixed0) & vmx.caps.cr4_fixed1;
@@ -187,14 +177,7 @@ static bool write_registers(void)
 	ok &= !vmwrite_checked(VMCS_CR4_SHADOW, cr4);
 	ok &= !vmwrite_checked(VMCS_GUEST_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 	ok &= !vmwrite_checked(VMCS_GUEST_PAT, 0x0007040600070406ull);
-	ok &= !vmwrite_checked(VMCS_GUEST_DEBUGCTL, 0);
 	ok &= !vmwrite_checked(VMCS_GUEST_DR7, 0x400);
-	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_CS, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_ESP, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_EIP, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_INTERRUPTIBILITY, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
-	ok &= !vmwrite_checked(VMCS_GUEST_PENDING_DEBUG, 0);
 	return ok;
 }
 

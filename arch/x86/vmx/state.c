@@ -36,22 +36,45 @@ uint64_t vmx_cr4_mask(void)
 	return vmx.caps.cr4_fixed0 | CPUID_CR4_HIDDEN;
 }
 
-int vmcs_write_controls(const struct control_set *set)
+bool vmcs_write_zero(const uint16_t *fields, size_t n)
 {
 	bool ok = true;
+
+	for (size_t i = 0; i < n; i++)
+		ok &= !vmwrite_checked(fields[i], 0);
+	return ok;
+}
+
+bool vmcs_write_segment(uint32_t segment, uint16_t selector, uint64_t base, uint32_t limit,
+			uint32_t access)
+{
+	bool ok = !vmwrite_checked(VMCS_GUEST_ES + 2 * segment, selector);
+
+	ok &= !vmwrite_checked(VMCS_GUEST_ES_BASE + 2 * segment, base);
+	ok &= !vmwrite_checked(VMCS_GUEST_ES_LIMIT + 2 * segment, limit);
+	ok &= !vmwrite_checked(VMCS_GUEST_ES_ACCESS + 2 * segment, access);
+	return ok;
+}
+
+/* What begins as 0 in every VMCS; the guest's activity state of that number is "active". */
+static const uint16_t zero_fields[] = {
+	VMCS_PAGE_FAULT_MASK,	    VMCS_PAGE_FAULT_MATCH,	  VMCS_CR3_TARGET_COUNT,
+	VMCS_EXIT_MSR_STORE_COUNT,  VMCS_EXIT_MSR_LOAD_COUNT,	  VMCS_ENTRY_MSR_LOAD_COUNT,
+	VMCS_HOST_FS,		    VMCS_HOST_GS,		  VMCS_HOST_FS_BASE,
+	VMCS_HOST_SYSENTER_CS,	    VMCS_HOST_SYSENTER_ESP,	  VMCS_HOST_SYSENTER_EIP,
+	VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG,	  VMCS_GUEST_ACTIVITY,
+	VMCS_ENTRY_INTERRUPTION_INFO,
+};
+
+int vmcs_write_controls(const struct control_set *set)
+{
+	bool ok = vmcs_write_zero(zero_fields, sizeof(zero_fields) / sizeof(zero_fields[0]));
 
 	ok &= !vmwrite_checked(VMCS_PIN_CONTROLS, set->word[CONTROL_PIN]);
 	ok &= !vmwrite_checked(VMCS_PRIMARY_CONTROLS, set->word[CONTROL_PRIMARY]);
 	ok &= !vmwrite_checked(VMCS_SECONDARY_CONTROLS, set->word[CONTROL_SECONDARY]);
 	ok &= !vmwrite_checked(VMCS_EXIT_CONTROLS, set->word[CONTROL_EXIT]);
 	ok &= !vmwrite_checked(VMCS_ENTRY_CONTROLS, set->word[CONTROL_ENTRY]);
-	ok &= !vmwrite_checked(VMCS_PAGE_FAULT_MASK, 0);
-	ok &= !vmwrite_checked(VMCS_PAGE_FAULT_MATCH, 0);
-	ok &= !vmwrite_checked(VMCS_CR3_TARGET_COUNT, 0);
-	ok &= !vmwrite_checked(VMCS_EXIT_MSR_STORE_COUNT, 0);
-	ok &= !vmwrite_checked(VMCS_EXIT_MSR_LOAD_COUNT, 0);
-	ok &= !vmwrite_checked(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
-	ok &= !vmwrite_checked(VMCS_ENTRY_INTERRUPTION_INFO, 0);
 	ok &= !vmwrite_checked(VMCS_LINK_POINTER, ~0ull);
 	ok &= !vmwrite_checked(VMCS_PREEMPTION_TIMER, 0xffffffff);
 	if (set->word[CONTROL_SECONDARY] & SECONDARY_XSAVES)
@@ -75,17 +98,11 @@ int vmcs_write_host(const struct vcpu *v, uint64_t rip, uint64_t rsp)
 	ok &= !vmwrite_checked(VMCS_HOST_SS, HOST_DS);
 	ok &= !vmwrite_checked(VMCS_HOST_DS, HOST_DS);
 	ok &= !vmwrite_checked(VMCS_HOST_ES, HOST_DS);
-	ok &= !vmwrite_checked(VMCS_HOST_FS, 0);
-	ok &= !vmwrite_checked(VMCS_HOST_GS, 0);
 	ok &= !vmwrite_checked(VMCS_HOST_TR, HOST_TSS);
-	ok &= !vmwrite_checked(VMCS_HOST_FS_BASE, 0);
 	ok &= !vmwrite_checked(VMCS_HOST_GS_BASE, (uint64_t)v);
 	ok &= !vmwrite_checked(VMCS_HOST_TR_BASE, (uint64_t)v->tss);
 	ok &= !vmwrite_checked(VMCS_HOST_GDTR_BASE, (uint64_t)v->gdt);
 	ok &= !vmwrite_checked(VMCS_HOST_IDTR_BASE, tables_idt());
-	ok &= !vmwrite_checked(VMCS_HOST_SYSENTER_CS, 0);
-	ok &= !vmwrite_checked(VMCS_HOST_SYSENTER_ESP, 0);
-	ok &= !vmwrite_checked(VMCS_HOST_SYSENTER_EIP, 0);
 	ok &= !vmwrite_checked(VMCS_HOST_PAT, HOST_PAT);
 	ok &= !vmwrite_checked(VMCS_HOST_EFER, EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE);
 	if (vmx.control[PROFILE_GUEST].word[CONTROL_EXIT] & EXIT_LOAD_PERF_GLOBAL)
@@ -115,16 +132,10 @@ static uint32_t segment_limit(uint16_t selector)
 	return limit;
 }
 
-static bool write_segment(uint32_t index, uint16_t selector, uint64_t base)
+static bool write_segment(uint32_t segment, uint16_t selector, uint64_t base)
 {
-	bool ok = true;
-
-	/* The fields of the segments follow each other in steps of 2 (SDM appendix B). */
-	ok &= !vmwrite_checked(VMCS_GUEST_ES + 2 * index, selector);
-	ok &= !vmwrite_checked(VMCS_GUEST_ES_BASE + 2 * index, base);
-	ok &= !vmwrite_checked(VMCS_GUEST_ES_LIMIT + 2 * index, segment_limit(selector));
-	ok &= !vmwrite_checked(VMCS_GUEST_ES_ACCESS + 2 * index, access_rights(selector));
-	return ok;
+	return vmcs_write_segment(segment, selector, base, segment_limit(selector),
+				  access_rights(selector));
 }
 
 /* Base of a system segment: its descriptor is 16 bytes (SDM 3.5.2, 8.2.3). */
@@ -138,14 +149,10 @@ static uint64_t system_base(const struct desc_ptr *gdt, uint16_t selector)
 static bool write_task_register(const struct desc_ptr *gdt)
 {
 	uint16_t tr = str();
-	bool ok = true;
 
 	/* Firmware seldom has a TSS; VM entry wants one: a 64-bit busy TSS that is never used. */
-	ok &= !vmwrite_checked(VMCS_GUEST_TR, tr);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_BASE, tr ? system_base(gdt, tr) : 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_LIMIT, tr ? segment_limit(tr) : 0x67);
-	ok &= !vmwrite_checked(VMCS_GUEST_TR_ACCESS, AR_P | 0xb);
-	return ok;
+	return vmcs_write_segment(TR, tr, tr ? system_base(gdt, tr) : 0,
+				  tr ? segment_limit(tr) : 0x67, AR_P | 0xb);
 }
 
 int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow)
@@ -158,13 +165,13 @@ int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow)
 		debugctl = 0; /* not every emulator has it */
 	sgdt(&gdt);
 	sidt(&idt);
-	ok &= write_segment(0, read_es(), 0);
-	ok &= write_segment(1, read_cs(), 0);
-	ok &= write_segment(2, read_ss(), 0);
-	ok &= write_segment(3, read_ds(), 0);
-	ok &= write_segment(4, read_fs(), rdmsr(MSR_FS_BASE));
-	ok &= write_segment(5, read_gs(), rdmsr(MSR_GS_BASE));
-	ok &= write_segment(6, sldt(), sldt() ? system_base(&gdt, sldt()) : 0);
+	ok &= write_segment(ES, read_es(), 0);
+	ok &= write_segment(CS, read_cs(), 0);
+	ok &= write_segment(SS, read_ss(), 0);
+	ok &= write_segment(DS, read_ds(), 0);
+	ok &= write_segment(FS, read_fs(), rdmsr(MSR_FS_BASE));
+	ok &= write_segment(GS, read_gs(), rdmsr(MSR_GS_BASE));
+	ok &= write_segment(LDTR, sldt(), sldt() ? system_base(&gdt, sldt()) : 0);
 	ok &= write_task_register(&gdt);
 	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_BASE, gdt.base);
 	ok &= !vmwrite_checked(VMCS_GUEST_GDTR_LIMIT, gdt.limit);
@@ -184,8 +191,5 @@ int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow)
 	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_CS, rdmsr(MSR_SYSENTER_CS));
 	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
 	ok &= !vmwrite_checked(VMCS_GUEST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
-	ok &= !vmwrite_checked(VMCS_GUEST_INTERRUPTIBILITY, 0);
-	ok &= !vmwrite_checked(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
-	ok &= !vmwrite_checked(VMCS_GUEST_PENDING_DEBUG, 0);
 	return ok ? 0 : init_error(-EIO, "a VMCS guest field can't be written");
 }

@@ -160,6 +160,9 @@ enum vmcs_field {
 	VMCS_HOST_RIP = 0x6c16,
 };
 
+/* Segments in the order of their fields, which follow each other in steps of 2: ..._ES + 2 * n. */
+enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
+
 /* Interruption information, entry, exit and IDT vectoring alike (SDM 25.8.3, 25.9.2, 25.9.3). */
 #define INTR_VECTOR        0x000000ffu
 #define INTR_TYPE          0x00000700u

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/cpu.h"
 #include "arch/x86/ept.h"
@@ -43,6 +44,10 @@ extern struct vmx_shared vmx;
  * message. */
 int vmcs_write_controls(const struct control_set *set);
 int vmcs_write_host(const struct vcpu *v, uint64_t rip, uint64_t rsp);
+/* Write the fields of a segment of the guest's; fields that begin as 0. True: all went well. */
+bool vmcs_write_segment(uint32_t segment, uint16_t selector, uint64_t base, uint32_t limit,
+			uint32_t access);
+bool vmcs_write_zero(const uint16_t *fields, size_t n);
 /* Guest state: this CPU as it is now, except RIP, RSP and RFLAGS. 0 or -EIO. */
 int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow);
 /* Masks and shadows of CR0 and CR4. */
@@ -133,6 +138,3 @@ static inline void vcpu_work(struct vcpu *v, uint32_t bits)
 {
 	__atomic_or_fetch(&v->work, bits, __ATOMIC_RELEASE);
 }
-
-/* General register by its number in an exit qualification (SDM table 28-3); RSP is in the VMCS. */
-uint64_t reg_read(const struct vcpu *v, uint32_t number);
