@@ -195,6 +195,10 @@ class LabCase(unittest.TestCase):
             self.assertIn(name, thing)
             self.assertIsInstance(thing[name], kind, f"{name} of {thing}")
 
+    def said(self, run: Run, text: str) -> None:
+        """The lab, the guest or the host's script said `text` (assertIn would show all that was said)."""
+        self.assertTrue(text in run.said, f"not said: {text}\n{run.said[-2000:]}")
+
     def note(self, text: str) -> None:
         """A figure for the log."""
         print(f"FIGURE {self.id().partition('.')[2]}: {text}", flush=True)

@@ -117,7 +117,7 @@ need grep -q 'in BAD-THING-TWO' /tmp/got
 need sh -c '! grep -q "in bad-thing-two" /tmp/got'
 need sh -c '! timeout 5 wget -q -O /tmp/poison http://$HOST_IP:8080/poison'
 need sh -c '! grep -q poisoned /tmp/poison'
-need timeout 10 wget -q -O /tmp/result http://$HOST_IP:8080/result
+need timeout 90 wget -q -O /tmp/result http://$HOST_IP:8080/result
 need grep -q 'ping 56: 0' /tmp/result
 need grep -q 'ping 400: 1' /tmp/result
 """
@@ -182,11 +182,13 @@ class Verdicts(LabCase):
         # Nothing but what is meant: 5 datagrams and pages that only look like it.
         self.assertLessEqual({a["alert"]["signature_id"] for a in run.of("alert")}, set(range(101, 108)))
         blocked = [a for a in run.of("alert") if a["alert"]["action"] == "blocked"]
-        self.assertEqual(len(run.of("drop")), len(blocked))
+        # A flow that was blocked stays so: what TCP sends again is dropped without a further alert.
+        drops = len(run.of("drop"))
+        self.assertGreaterEqual(drops, len(blocked))
         self.check_fields(run)
         last = run.last()
-        self.assertEqual(last["frames"]["dropped"], len(blocked))
-        self.assertEqual(last["stack"]["dropped_from_guest"] + last["stack"]["dropped_from_wire"], len(blocked))
+        self.assertEqual(last["frames"]["dropped"], drops)
+        self.assertEqual(last["stack"]["dropped_from_guest"] + last["stack"]["dropped_from_wire"], drops)
 
     def check_fields(self, run: Run) -> None:
         """One alert in full."""

@@ -9,6 +9,7 @@ from .result import FAILED, OK, SKIPPED, Result
 
 COLOURS = {OK: "\033[32m", FAILED: "\033[31m", SKIPPED: "\033[33m"}
 SHOWN_LINES = 40
+LINE_WIDTH = 400
 
 
 class Report:
@@ -31,7 +32,7 @@ class Report:
         if result.status == FAILED:
             self.failed.append(result.name)
             for line in result.detail.rstrip().splitlines()[-SHOWN_LINES:]:
-                print(f"         | {line}")
+                print(f"         | {line[:LINE_WIDTH]}")
         sys.stdout.flush()
 
     def close(self, seconds: float, logs: object) -> int:

@@ -13,7 +13,7 @@ deps: deps-build
 # The guest's program that tells the time stamp counter.
 $(O)/lab/tsc: tools/labkit/guest/tsc.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) -O2 -static -nostdlib -ffreestanding -fno-pie -no-pie \
+	$(CC) -std=gnu17 $(WARN) -O2 -static -nostdlib -ffreestanding -fno-pie \
 		-fno-stack-protector -fcf-protection=none -fno-ident -Wl,--build-id=none -Wl,-z,noexecstack \
 		-mgeneral-regs-only -s $< -o $@
 all: $(O)/lab/tsc
