@@ -15,7 +15,7 @@ TOP = TESTS.parent
 CHILD = TESTS / "testkit" / "child.py"
 PYTHON = "/usr/bin/python3"  # Debian's, which has python3-scapy
 # Folders whose tests need nothing but the host, and seconds.
-QUICK = ("unit", "lab", "conformance")
+QUICK = ("unit", "lab", "conformance", "testkit")
 UNIT_TIMEOUT = 300.0
 FUZZ_SLACK = 60.0
 
