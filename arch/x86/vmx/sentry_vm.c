@@ -11,11 +11,13 @@
 /* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are set,
  * because the processor can't write to tables that EPT shows read-only. */
 #define PT_TABLE 0x27ull /* present, writable, user, accessed */
-#define PT_PAGE  0x63ull /* present, writable, accessed, dirty */
+#define PT_PAGE  0x67ull /* present, writable, user, accessed, dirty */
 #define PT_LARGE 0x80ull
 #define PT_ADDR  0x000ffffffffff000ull
-#define SENTRY_CS 0x08
-#define SENTRY_DS 0x10
+/* It runs at CPL 3, where no instruction changes what the guest has live in the processor during a stay
+ * (SWAPGS: KERNEL_GS_BASE; MOV to CR2), or leaves events blocked behind it (STI, MOV SS). */
+#define SENTRY_CS 0x0b
+#define SENTRY_DS 0x13
 #define SENTRY_TR 0x18
 #define WINDOW_WITHOUT_1G (64ull << 30) /* bytes shown where there are no 1 GiB pages: tables cost */
 
@@ -148,7 +150,7 @@ static bool write_flat_segments(void)
 
 	for (uint32_t i = ES; i <= GS; i++)
 		ok &= vmcs_write_segment(i, i == CS ? SENTRY_CS : SENTRY_DS, 0, 0xffffffff,
-					 AR_P | AR_S | AR_G | (i == CS ? 0xb | AR_L : 3 | AR_DB));
+					 AR_P | AR_S | AR_G | AR_DPL | (i == CS ? 0xb | AR_L : 3 | AR_DB));
 	ok &= vmcs_write_segment(LDTR, 0, 0, 0, AR_UNUSABLE);
 	return ok & vmcs_write_segment(TR, SENTRY_TR, 0, 0x67, AR_P | 0xb);
 }
@@ -199,18 +201,29 @@ int sentry_vmcs_init(struct vcpu *v)
 
 /* --- stays -------------------------------------------------------------------------------------------------- */
 
-static void xsave_to(void *area)
+/* Components of the guest: all that XCR0 has enabled. Of the sentry: its own alone. It could use others
+ * that the guest has enabled, and what was saved of those on one CPU would fault on another (XRSTOR, SDM
+ * volume 2: a bit of XSTATE_BV that XCR0 lacks). */
+#define ALL_STATE (~0ull)
+
+static void xsave_to(void *area, uint64_t which)
 {
 	if (have_xsave)
-		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+		__asm__ volatile("xsave64 (%0)"
+				 :
+				 : "r"(area), "a"((uint32_t)which), "d"((uint32_t)(which >> 32))
+				 : "memory");
 	else
 		__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
 }
 
-static void xrstor_from(const void *area)
+static void xrstor_from(const void *area, uint64_t which)
 {
 	if (have_xsave)
-		__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+		__asm__ volatile("xrstor64 (%0)"
+				 :
+				 : "r"(area), "a"((uint32_t)which), "d"((uint32_t)(which >> 32))
+				 : "memory");
 	else
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }
@@ -248,13 +261,17 @@ void sentry_vm_begin(void)
 		if ((v->guest_xcr0 & xcr0) != xcr0)
 			xsetbv(v->guest_xcr0 | xcr0);
 	}
-	xsave_to(v->xsave);
-	xrstor_from(xsave);
+	xsave_to(v->xsave, ALL_STATE);
+	xrstor_from(xsave, xcr0);
 	if (vmptrld(v->sentry_vmcs))
 		panic("the sentry's VMCS can't be loaded");
 	vmwrite(VMCS_GUEST_RIP, rip);
 	vmwrite(VMCS_GUEST_RSP, rsp);
 	vmwrite(VMCS_GUEST_RFLAGS, rflags);
+	/* Not carried along: the last stay on this CPU may have been another life of the sentry, whose
+	 * leftovers would contradict these flags and fail the entry (SDM 27.3.1.5). */
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	v->in_sentry = true;
 }
 
@@ -268,8 +285,8 @@ void sentry_vm_end(void)
 	if (vmptrld(v->vmcs))
 		panic("the guest's VMCS can't be loaded");
 	v->in_sentry = false;
-	xsave_to(xsave);
-	xrstor_from(v->xsave);
+	xsave_to(xsave, xcr0);
+	xrstor_from(v->xsave, ALL_STATE);
 	if (have_xsave && (v->guest_xcr0 & xcr0) != xcr0)
 		xsetbv(v->guest_xcr0);
 }
@@ -292,6 +309,8 @@ static enum sentry_exit on_exception(struct vcpu *v, struct sentry_fault *fault)
 		unblock_nmi();
 		return SENTRY_EXIT_INTERRUPT;
 	}
+	if ((info & (INTR_TYPE | INTR_VECTOR)) == (INTR_TYPE_HARDWARE | VECTOR_MC))
+		panic("machine check in the sentry");
 	return fault_of(ABI_SENTRY_EXCEPTION,
 			(uint64_t)(info & INTR_VECTOR) << 32 |
 				(info & INTR_ERROR_CODE ? vmread(VMCS_EXIT_ERROR_CODE) : 0),
