@@ -30,6 +30,7 @@ HASWELL = "corei7_haswell_4770"
 SKYLAKE = "corei7_skylake_x"
 TIGERLAKE = "tigerlake"
 TIMEOUT = 120  # seconds; the slowest Bochs needs 60
+RESET = "write: CPU reset register = 0x06"  # the emulator's words
 AFTER = 20  # seconds for what Vigil tells after the end
 NIC = "e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=null, ethdev=none\n"
 
@@ -90,7 +91,7 @@ class Said:
 
 
 def boot(app: str, cpu: str = HASWELL, *, smp: int = 1, nic: bool = False, config: str = "",
-         until: Callable[[Said], bool] | None = None) -> Said:
+         info: str = "", until: Callable[[Said], bool] | None = None) -> Said:
     """Run an application under Vigil until it is done and `until` holds (or the time is over)."""
     assert emulator is not None
     build = build_dir()
@@ -108,10 +109,13 @@ def boot(app: str, cpu: str = HASWELL, *, smp: int = 1, nic: bool = False, confi
         image.make(work / "root", work / "disk.img")
         machine = Machine(work, "disk.img", "com1", "com2", cpu, smp, 256, "", 50_000_000)
         args, env = emulator.command(machine)
+        rc = work / "bochsrc"
+        text = rc.read_text(encoding="utf-8")
         if nic:
-            rc = work / "bochsrc"
-            text = rc.read_text(encoding="utf-8").replace("serial=1\n", "serial=1, e1000=1\n") + NIC
-            rc.write_text(text, encoding="utf-8")
+            text = text.replace("serial=1\n", "serial=1, e1000=1\n") + NIC
+        if info:  # the emulator's device that is to log what it does
+            text = text.replace("info: action=ignore", f"info: action=ignore, {info}=report")
+        rc.write_text(text, encoding="utf-8")
         said = watch(args, env, work, until)
         keep = os.environ.get("VIGIL_MACHINE_KEEP")
         if keep:
@@ -140,8 +144,8 @@ def watch(args: list[str], env: dict[str, str], work: Path, until: Callable[[Sai
         try:
             while time.monotonic() < limit:
                 ended = process.poll() is not None
-                said = Said(read("com1"), read("com2"), "")
-                if ended or said.dead or (said.done and (until is None or until(said))):
+                said = Said(read("com1"), read("com2"), read("bochs.log"))
+                if ended or said.dead or (until(said) if until else said.done):
                     break
                 if said.done and not over:
                     over = True
@@ -149,7 +153,7 @@ def watch(args: list[str], env: dict[str, str], work: Path, until: Callable[[Sai
                 time.sleep(0.1)
         finally:
             process.kill()
-    return Said(said.console, said.alerts, read("bochs.log")[-3000:])
+    return Said(said.console, said.alerts, read("bochs.log"))
 
 
 class Case(unittest.TestCase):
@@ -163,11 +167,12 @@ class Case(unittest.TestCase):
 
     def run_app(self, app: str, cpu: str = HASWELL, **args: Any) -> Said:
         """Boot, and make a subtest of each line."""
-        said = boot(app, cpu, **args)
+        until = args.pop("until", lambda s: True)
+        said = boot(app, cpu, until=lambda s: s.done and until(s), **args)
         for word, name, details in said.results:
             with self.subTest(check=name, cpu=cpu):
                 self.assertEqual(word, "ok", details)
-        tail = f"{said.console[-600:]}\n--- COM2\n{said.alerts[-1500:]}\n--- Bochs\n{said.log}"
+        tail = f"{said.console[-600:]}\n--- COM2\n{said.alerts[-1500:]}\n--- Bochs\n{said.log[-3000:]}"
         self.assertNotIn("vigil: panic", said.alerts, tail)
         self.assertTrue(said.done, f"the application did not end:\n{tail}")
         self.assertEqual(len(said.results), said.count, "lines are missing")
@@ -247,6 +252,29 @@ class Events(Case):
 
     def test_events_skylake(self) -> None:
         self.check_events(SKYLAKE)
+
+
+class Cpus(Case):
+    """Two CPUs."""
+
+    def test_smp_haswell(self) -> None:
+        self.run_app("smp", HASWELL, smp=2)
+
+    def test_smp_skylake(self) -> None:
+        self.run_app("smp", SKYLAKE, smp=2)
+
+
+class End(Case):
+    """The guest's end."""
+
+    def test_triple_fault(self) -> None:
+        said = boot("triple", info="pci2isa", until=lambda s: len(s.faults("guest")) >= 1 and RESET in s.log)
+        self.assertIn("falling", said.console)
+        self.assertIn("triple fault of the guest: the machine is reset", said.alerts)
+        self.assertTrue(said.faults("guest"), said.alerts)
+        self.assertEqual(said.faults("guest")[0]["reason"], "triple_fault")
+        self.assertIn(RESET, said.log, "the machine was not reset")
+        self.assertNotIn("vigil: panic", said.alerts)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,9 @@ void on_init(struct vcpu *v)
 {
 	bool bsp = rdmsr(MSR_APIC_BASE) & APIC_BASE_BSP;
 
+	/* An instruction with a hidden page open is given up, and its monitor trap with it. */
+	if (v->nstep)
+		on_monitor_trap(v);
 	v->nmi_pending = 0;
 	memset(&v->regs, 0, sizeof(v->regs));
 	v->regs.rdx = cpuid(CPUID_VERSION, 0).eax;
