@@ -147,6 +147,9 @@ class Bochs(Emulator):
         return self.build.title
 
     def model(self, machine: Machine) -> str:
+        if machine.smp > 1 and self.build.plugins:
+            say("lab: this Bochs loses the instruction pointer now and then when one of several CPUs"
+                " leaves VMX non-root mode behind an exception (see bochs_build.mend_smp): the guest may crash")
         return machine.cpu or DEFAULT_CPU
 
     def models(self) -> list[str]:

@@ -144,7 +144,7 @@ def fetch_bochs(work: Path) -> Path:
 FETCHERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "lwip": ("lwip-2.1.3", fetch_lwip),
     "newlib": ("newlib-3.3.0", fetch_newlib),
-    "bochs": ("bochs-3.0", fetch_bochs),
+    "bochs": ("bochs-3.0-smp", fetch_bochs),
     "bochs-trixie": ("bochs-trixie", fetch_bochs_trixie),
     **{k: (k, lambda work, k=k: fetch_kernel(k, work)) for k in KERNEL_META},
 }
