@@ -58,7 +58,7 @@ class Death(LabCase):
         self.assertEqual([e["hypervisor"]["reason"] for e in faults], list(FAULTS.values()))
         self.assertEqual([e["hypervisor"]["restarts"] for e in faults], list(range(1, len(FAULTS) + 1)))
         self.assertEqual(run.last()["sentry"]["restarts"], len(FAULTS))
-        counts = next(lines_of(run.console, r"(\d+) packets transmitted, (\d+) packets received"))
+        counts = list(lines_of(run.console, r"(\d+) packets transmitted, (\d+) packets received"))[-1]
         sent, received = int(counts.group(1)), int(counts.group(2))
         # 20 a second over about 15 s: a second without traffic at each death would show.
         self.note(f"{sent} pings sent, {sent - received} without an answer, over {len(FAULTS)} deaths")
