@@ -68,26 +68,7 @@ static int map_image(const struct boot_info *info)
 	return err;
 }
 
-static int map_shared(const struct boot_info *info)
-{
-	uint64_t rules = (info->rules_size + ABI_PAGE - 1) & ~(ABI_PAGE - 1);
-	int64_t window;
-	int err = sentry_vm_map(ABI_SENTRY_SHARED, (uint64_t)ctl, ABI_SHARED_SIZE, SENTRY_RW);
-
-	err = err ?: sentry_vm_map(ABI_SENTRY_RULES, info->rules_base, rules, SENTRY_RO);
-	if (err)
-		return err;
-	window = sentry_vm_window(ABI_SENTRY_WINDOW, info);
-	if (window < 0)
-		return (int)window;
-	ctl->rules = ABI_SENTRY_RULES;
-	ctl->rules_size = info->rules_size;
-	ctl->window = ABI_SENTRY_WINDOW;
-	ctl->window_size = (uint64_t)window;
-	return 0;
-}
-
-/* RAM as the window shows it: regions without Vigil's block. */
+/* RAM as the window shows it: regions without Vigil's block, ascending. */
 static void list_ram(const struct boot_info *info)
 {
 	uint64_t block_end = info->block_base + info->block_size;
@@ -97,7 +78,7 @@ static void list_ram(const struct boot_info *info)
 		const struct boot_region *r = &info->region[i];
 		uint64_t base = r->base, end = r->base + r->size;
 
-		if (r->kind != REGION_RAM || end > ctl->window_size)
+		if (r->kind != REGION_RAM)
 			continue;
 		if (base < info->block_base && end > info->block_base && n < ABI_RAM_MAX) {
 			ctl->ram[n++] = (struct abi_ram){base, info->block_base - base};
@@ -109,6 +90,28 @@ static void list_ram(const struct boot_info *info)
 			ctl->ram[n++] = (struct abi_ram){base, end - base};
 	}
 	ctl->nram = n;
+}
+
+static int map_shared(const struct boot_info *info)
+{
+	uint64_t rules = (info->rules_size + ABI_PAGE - 1) & ~(ABI_PAGE - 1);
+	int64_t window;
+	int err = sentry_vm_map(ABI_SENTRY_SHARED, (uint64_t)ctl, ABI_SHARED_SIZE, SENTRY_RW);
+
+	err = err ?: sentry_vm_map(ABI_SENTRY_RULES, info->rules_base, rules, SENTRY_RO);
+	if (err)
+		return err;
+	list_ram(info);
+	window = sentry_vm_window(ABI_SENTRY_WINDOW, ctl->ram, ctl->nram);
+	if (window < 0)
+		return (int)window;
+	while (ctl->nram && ctl->ram[ctl->nram - 1].base >= (uint64_t)window)
+		ctl->nram--;
+	ctl->rules = ABI_SENTRY_RULES;
+	ctl->rules_size = info->rules_size;
+	ctl->window = ABI_SENTRY_WINDOW;
+	ctl->window_size = (uint64_t)window;
+	return 0;
 }
 
 static void fill_ctl(const struct boot_info *info)
@@ -123,7 +126,6 @@ static void fill_ctl(const struct boot_info *info)
 	ctl->config = info->config;
 	arch_platform_name(ctl->platform, sizeof(ctl->platform));
 	arch_control_names(ctl->controls, sizeof(ctl->controls));
-	list_ram(info);
 }
 
 int sentry_memory_init(struct boot_info *info)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "arch/x86/vcpu.h"
-#include "hv/bootinfo.h"
+#include "hv/abi.h"
 
 enum sentry_rights { SENTRY_RX, SENTRY_RO, SENTRY_RW };
 
@@ -16,9 +16,9 @@ enum sentry_rights { SENTRY_RX, SENTRY_RO, SENTRY_RW };
  * 0 or -ENOMEM. */
 int sentry_vm_map(uint64_t va, uint64_t phys, uint64_t size, enum sentry_rights rights);
 
-/* Map guest memory read-only at `va` + its physical address: RAM regions, without Vigil's block.
- * Large pages; at init, after the regions are known. Returns the window's size, or negative. */
-int64_t sentry_vm_window(uint64_t va, const struct boot_info *info);
+/* Map guest memory read-only at `va` + its physical address: these pieces, ascending. At init. Returns
+ * the window's size, or negative; pieces that end beyond it are not shown. */
+int64_t sentry_vm_window(uint64_t va, const struct abi_ram *ram, uint32_t count);
 
 /* Fill the current VMCS, which is this CPU's for the sentry. At the launch. 0 or -EIO. */
 int sentry_vmcs_init(struct vcpu *v);

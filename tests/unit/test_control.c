@@ -10,6 +10,7 @@
 #include "hv/errno.h"
 #include "arch/x86/vmx/control.h"
 #include "arch/x86/vmx/exit_reason.h"
+#include "tests/unit/vmx_names.h"
 
 #define ALL_FEATURES (FEATURE_RDTSCP | FEATURE_INVPCID | FEATURE_XSAVES | FEATURE_WAITPKG)
 

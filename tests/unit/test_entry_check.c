@@ -11,6 +11,7 @@
 #include "hv/errno.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/vmx/entry_check.h"
+#include "tests/unit/vmx_names.h"
 
 /* Capabilities as Bochs' haswell_4770 has them. */
 static const struct vmx_caps caps = {

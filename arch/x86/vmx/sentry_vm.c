@@ -74,39 +74,21 @@ int sentry_vm_map(uint64_t va, uint64_t phys, uint64_t size, enum sentry_rights 
 	return err;
 }
 
-/* RAM of [base, end) into the EPT, but not what lies in the block. */
-static int show_ram(uint64_t base, uint64_t end, const struct boot_info *info)
-{
-	uint64_t block_end = info->block_base + info->block_size;
-	int err = 0;
-
-	base = (base + 4095) & ~4095ull;
-	end &= ~4095ull;
-	if (base >= end)
-		return 0;
-	if (end <= info->block_base || base >= block_end)
-		return ept_map(&ept, base, end - base, base, EPT_R, MEM_WB);
-	if (base < info->block_base)
-		err = ept_map(&ept, base, info->block_base - base, base, EPT_R, MEM_WB);
-	if (!err && end > block_end)
-		err = ept_map(&ept, block_end, end - block_end, block_end, EPT_R, MEM_WB);
-	return err;
-}
-
-int64_t sentry_vm_window(uint64_t va, const struct boot_info *info)
+int64_t sentry_vm_window(uint64_t va, const struct abi_ram *ram, uint32_t count)
 {
 	bool large = cpuid(CPUID_EXT_FEATURES, 0).edx >> 26 & 1;
 	uint64_t step = large ? EPT_PAGE_1G : EPT_PAGE_2M, top = 0;
 	int err = 0;
 
-	for (uint32_t i = 0; i < info->nregion && !err; i++) {
-		const struct boot_region *r = &info->region[i];
-		uint64_t end = r->base + r->size;
+	for (uint32_t i = 0; i < count && !err; i++) {
+		uint64_t base = (ram[i].base + 4095) & ~4095ull, end = ram[i].base + ram[i].size;
 
-		if (r->kind != REGION_RAM || (!large && end > WINDOW_WITHOUT_1G))
-			continue;
-		err = show_ram(r->base, end, info);
-		top = end > top ? end : top;
+		if (!large && end > WINDOW_WITHOUT_1G)
+			break;
+		top = end;
+		end &= ~4095ull;
+		if (base < end)
+			err = ept_map(&ept, base, end - base, base, EPT_R, MEM_WB);
 	}
 	for (uint64_t a = 0; a < top && !err; a += step)
 		err = map_page(va + a, a, large ? 3 : 2);
@@ -159,7 +141,7 @@ static bool write_flat_segments(void)
 static const uint16_t zero_fields[] = {
 	VMCS_GUEST_GDTR_BASE,	VMCS_GUEST_GDTR_LIMIT,	 VMCS_GUEST_IDTR_BASE,
 	VMCS_GUEST_IDTR_LIMIT,	VMCS_GUEST_SYSENTER_CS,	 VMCS_GUEST_SYSENTER_ESP,
-	VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL,
+	VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL
 };
 
 static bool write_registers(void)

@@ -13,7 +13,7 @@
 
 static uint64_t host_cr4(void)
 {
-	struct cpuid_values leaf1 = cpuid(CPUID_VERSION, 0), leaf7 = cpuid(CPUID_FEATURES, 0);
+	struct cpuid_regs leaf1 = cpuid(CPUID_VERSION, 0), leaf7 = cpuid(CPUID_FEATURES, 0);
 	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_VMXE;
 
 	if (leaf1.ecx & CPUID_1_ECX_XSAVE)
@@ -63,7 +63,7 @@ static const uint16_t zero_fields[] = {
 	VMCS_HOST_FS,		    VMCS_HOST_GS,		  VMCS_HOST_FS_BASE,
 	VMCS_HOST_SYSENTER_CS,	    VMCS_HOST_SYSENTER_ESP,	  VMCS_HOST_SYSENTER_EIP,
 	VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG,	  VMCS_GUEST_ACTIVITY,
-	VMCS_ENTRY_INTERRUPTION_INFO,
+	VMCS_ENTRY_INTERRUPTION_INFO
 };
 
 int vmcs_write_controls(const struct control_set *set)

@@ -1,0 +1,48 @@
+/* VMCS fields and control bits that only the tests name, beside those of the core's headers (SDM
+ * volume 3, appendix B and 25.6 to 25.8). */
+#pragma once
+
+#include "arch/x86/vmx/control.h"
+#include "arch/x86/vmx/vmcs.h"
+
+#define PRIMARY_INTERRUPT_WINDOW (1u << 2)
+#define PRIMARY_HLT		 (1u << 7)
+#define PRIMARY_MWAIT		 (1u << 10)
+#define PRIMARY_RDTSC		 (1u << 12)
+#define PRIMARY_CR8_LOAD	 (1u << 19)
+#define PRIMARY_MOV_DR		 (1u << 23)
+#define PRIMARY_IO		 (1u << 24)
+#define SECONDARY_DESCRIPTORS	 (1u << 2)
+#define SECONDARY_RDTSCP	 (1u << 3)
+#define SECONDARY_INVPCID	 (1u << 12)
+#define SECONDARY_USER_WAIT	 (1u << 26)
+#define EXIT_SAVE_DEBUG		 (1u << 2)
+#define EXIT_ACK_INTERRUPT	 (1u << 15)
+#define EXIT_SAVE_PAT		 (1u << 18)
+#define EXIT_SAVE_EFER		 (1u << 20)
+
+#define VMCS_GUEST_TR		    ((enum vmcs_field)0x080e)
+#define VMCS_TSC_MULTIPLIER	    ((enum vmcs_field)0x2032)
+#define VMCS_TERTIARY_CONTROLS	    ((enum vmcs_field)0x2034)
+#define VMCS_GUEST_PERF_GLOBAL_CTRL ((enum vmcs_field)0x2808)
+#define VMCS_GUEST_PDPTE2	    ((enum vmcs_field)0x280e)
+#define VMCS_GUEST_BNDCFGS	    ((enum vmcs_field)0x2812)
+#define VMCS_GUEST_RTIT_CTL	    ((enum vmcs_field)0x2814)
+#define VMCS_GUEST_PKRS		    ((enum vmcs_field)0x2818)
+#define VMCS_HOST_PKRS		    ((enum vmcs_field)0x2c06)
+#define VMCS_TPR_THRESHOLD	    ((enum vmcs_field)0x401c)
+#define VMCS_GUEST_CS_LIMIT	    ((enum vmcs_field)0x4802)
+#define VMCS_GUEST_SS_LIMIT	    ((enum vmcs_field)0x4804)
+#define VMCS_GUEST_DS_LIMIT	    ((enum vmcs_field)0x4806)
+#define VMCS_GUEST_FS_LIMIT	    ((enum vmcs_field)0x4808)
+#define VMCS_GUEST_GS_LIMIT	    ((enum vmcs_field)0x480a)
+#define VMCS_GUEST_LDTR_LIMIT	    ((enum vmcs_field)0x480c)
+#define VMCS_GUEST_TR_LIMIT	    ((enum vmcs_field)0x480e)
+#define VMCS_GUEST_DS_ACCESS	    ((enum vmcs_field)0x481a)
+#define VMCS_GUEST_FS_ACCESS	    ((enum vmcs_field)0x481c)
+#define VMCS_GUEST_GS_ACCESS	    ((enum vmcs_field)0x481e)
+#define VMCS_GUEST_LDTR_ACCESS	    ((enum vmcs_field)0x4820)
+#define VMCS_GUEST_TR_ACCESS	    ((enum vmcs_field)0x4822)
+#define VMCS_GUEST_CS_BASE	    ((enum vmcs_field)0x6808)
+#define VMCS_GUEST_TR_BASE	    ((enum vmcs_field)0x6814)
+#define VMCS_GUEST_S_CET	    ((enum vmcs_field)0x6828)
