@@ -124,3 +124,8 @@ static inline bool memory_type_valid(uint64_t type)
 #define XCR0_AVX (1ull << 2)
 #define XCR0_AVX512 (7ull << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none, and with AVX */
 #define XCR0_PKRU (1ull << 9)
+
+/* What CPUID returns. */
+struct cpuid_regs {
+	uint32_t eax, ebx, ecx, edx;
+};

@@ -14,10 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-struct cpuid_regs {
-	uint32_t eax, ebx, ecx, edx;
-};
+#include "arch/x86/cpu.h"
 
 /* Executes CPUID. */
 typedef void cpuid_native(void *ctx, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out);

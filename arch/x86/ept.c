@@ -321,25 +321,26 @@ const char *ept_misconfigured(uint64_t entry, uint32_t level, uint64_t cap, uint
 	bool leaf = level == 1 || (level < LEVELS && (entry & EPT_LARGE));
 	uint64_t low = leaf ? (span_of(level) - 1) & EPT_FRAME : 0;
 
-	if (!(entry & EPT_RIGHTS))
-		return NULL;
-	if ((entry & EPT_W) && !(entry & EPT_R))
-		return "writable and not readable";
-	if ((entry & EPT_RIGHTS) == EPT_X && !(cap & EPT_CAP_EXEC_ONLY))
-		return "execute-only, which the CPU lacks";
-	if (entry & EPT_FRAME & ~((1ull << phys_bits) - 1))
-		return "address beyond MAXPHYADDR";
-	if (entry & low)
-		return "large page not aligned";
-	if (!leaf &&
-	    (entry & (level == LEVELS ? EPT_LARGE | EPT_IPAT | EPT_TYPE : EPT_IPAT | EPT_TYPE)))
-		return "reserved bits set in an entry for a table";
-	if (leaf && level == 3 && !(cap & EPT_CAP_1G))
-		return "1 GiB page, which the CPU lacks";
-	if (leaf && level == 2 && !(cap & EPT_CAP_2M))
-		return "2 MiB page, which the CPU lacks";
-	if (leaf && !memory_type_valid((entry & EPT_TYPE) >> EPT_TYPE_SHIFT))
-		return "reserved memory type";
+	bool reserved = entry & (EPT_TYPE | EPT_IPAT | (level == LEVELS ? EPT_LARGE : 0));
+	const struct {
+		bool broken;
+		const char *why;
+	} rules[] = {
+		{(entry & EPT_W) && !(entry & EPT_R), "writable and not readable"},
+		{(entry & EPT_RIGHTS) == EPT_X && !(cap & EPT_CAP_EXEC_ONLY),
+		 "execute-only, which the CPU lacks"},
+		{entry & EPT_FRAME & ~((1ull << phys_bits) - 1), "address beyond MAXPHYADDR"},
+		{entry & low, "large page not aligned"},
+		{!leaf && reserved, "reserved bits set in an entry for a table"},
+		{leaf && level == 3 && !(cap & EPT_CAP_1G), "1 GiB page, which the CPU lacks"},
+		{leaf && level == 2 && !(cap & EPT_CAP_2M), "2 MiB page, which the CPU lacks"},
+		{leaf && !memory_type_valid((entry & EPT_TYPE) >> EPT_TYPE_SHIFT),
+		 "reserved memory type"},
+	};
+
+	for (uint32_t i = 0; (entry & EPT_RIGHTS) && i < sizeof(rules) / sizeof(rules[0]); i++)
+		if (rules[i].broken)
+			return rules[i].why;
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdint.h>
+#include "arch/x86/cpu.h"
 #include "hv/errno.h"
 
 /* A pair {faulting instruction, where to go on}, both relative to their own place (no relocation). */
@@ -69,13 +70,9 @@ static inline uint64_t xgetbv(uint32_t index)
 	return (uint64_t)hi << 32 | lo;
 }
 
-struct cpuid_values {
-	uint32_t eax, ebx, ecx, edx;
-};
-
-static inline struct cpuid_values cpuid(uint32_t leaf, uint32_t subleaf)
+static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
-	struct cpuid_values v;
+	struct cpuid_regs v;
 
 	__asm__ volatile("cpuid"
 			 : "=a"(v.eax), "=b"(v.ebx), "=c"(v.ecx), "=d"(v.edx)

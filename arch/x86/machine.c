@@ -64,7 +64,7 @@ void arch_platform_name(char *out, size_t size)
 	const char *name = brand;
 
 	for (uint32_t i = 0; i < 3 && cpuid(CPUID_EXTENDED, 0).eax >= CPUID_BRAND + 2; i++) {
-		struct cpuid_values v = cpuid(CPUID_BRAND + i, 0);
+		struct cpuid_regs v = cpuid(CPUID_BRAND + i, 0);
 
 		memcpy(brand + 16 * i, &v, 16);
 	}
@@ -72,7 +72,7 @@ void arch_platform_name(char *out, size_t size)
 	while (*name == ' ')
 		name++;
 	if (cpuid(CPUID_VERSION, 0).ecx & CPUID_1_ECX_HYPERVISOR) {
-		struct cpuid_values v = cpuid(CPUID_HYPERVISOR, 0);
+		struct cpuid_regs v = cpuid(CPUID_HYPERVISOR, 0);
 
 		memcpy(below, &v.ebx, 4);
 		memcpy(below + 4, &v.ecx, 4);

@@ -61,22 +61,17 @@ static bool fixed_enabled(const struct mtrr_state *mtrr)
 /* Table 12-9: 8 ranges of 64 KiB, 16 of 16 KiB, 64 of 4 KiB; a register holds 8 types. */
 static uint8_t fixed_type(const struct mtrr_state *mtrr, uint64_t addr, uint64_t *size)
 {
-	uint64_t reg, slot;
+	static const struct {
+		uint32_t base, shift, reg;
+	} parts[] = {{0xc0000, 12, 3}, {0x80000, 14, 1}, {0, 16, 0}};
+	uint32_t i = 0;
+	uint64_t slot;
 
-	if (addr < 0x80000) {
-		*size = 0x10000;
-		reg = 0;
-		slot = addr >> 16;
-	} else if (addr < 0xc0000) {
-		*size = 0x4000;
-		reg = 1 + ((addr - 0x80000) >> 17);
-		slot = addr >> 14 & 7;
-	} else {
-		*size = 0x1000;
-		reg = 3 + ((addr - 0xc0000) >> 15);
-		slot = addr >> 12 & 7;
-	}
-	return (uint8_t)(mtrr->fixed[reg] >> slot * 8);
+	while (addr < parts[i].base)
+		i++;
+	*size = 1ull << parts[i].shift;
+	slot = (addr - parts[i].base) >> parts[i].shift;
+	return (uint8_t)(mtrr->fixed[parts[i].reg + slot / 8] >> slot % 8 * 8);
 }
 
 /* Reserved encodings count as uncached, the one type that is always safe. */

@@ -49,13 +49,14 @@ static uint64_t stack_alloc(uint32_t pages)
 
 static void gate_set(struct gate64 *g, uint16_t cs, uint64_t handler, uint8_t ist)
 {
-	g->offset_low = (uint16_t)handler;
-	g->selector = cs;
-	g->ist = ist;
-	g->type = 0x8e; /* present, DPL 0, interrupt gate */
-	g->offset_mid = (uint16_t)(handler >> 16);
-	g->offset_high = (uint32_t)(handler >> 32);
-	g->reserved = 0;
+	*g = (struct gate64){
+		.offset_low = (uint16_t)handler,
+		.selector = cs,
+		.ist = ist,
+		.type = 0x8e, /* present, DPL 0, interrupt gate */
+		.offset_mid = (uint16_t)(handler >> 16),
+		.offset_high = (uint32_t)(handler >> 32),
+	};
 }
 
 static int idt_init(void)

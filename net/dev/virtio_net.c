@@ -115,19 +115,7 @@ uint32_t vnet_read(const struct virtio_net *dev, uint8_t off, uint8_t size)
 	return value;
 }
 
-/* --- writes: one function per field ----------------------------------------------------------- */
-
-static enum vnet_action set_offer_select(struct virtio_net *dev, uint32_t value)
-{
-	dev->offer_select = value;
-	return VNET_NOTHING;
-}
-
-static enum vnet_action set_accept_select(struct virtio_net *dev, uint32_t value)
-{
-	dev->accept_select = value;
-	return VNET_NOTHING;
-}
+/* --- writes ------------------------------------------------------------------------------------ */
 
 static enum vnet_action set_accept(struct virtio_net *dev, uint32_t value)
 {
@@ -166,12 +154,6 @@ static enum vnet_action set_status(struct virtio_net *dev, uint32_t value)
 	return VNET_NOTHING;
 }
 
-static enum vnet_action set_queue_select(struct virtio_net *dev, uint32_t value)
-{
-	dev->queue_select = (uint16_t)value;
-	return VNET_NOTHING;
-}
-
 static enum vnet_action set_queue_size(struct virtio_net *dev, uint32_t value)
 {
 	struct virtqueue *q = selected(dev);
@@ -196,56 +178,47 @@ static enum vnet_action set_queue_enable(struct virtio_net *dev, uint32_t value)
 	return VNET_FAULTED;
 }
 
-static enum vnet_action set_address(struct virtio_net *dev, size_t member, unsigned shift,
-				    uint32_t value)
-{
-	struct virtqueue *q = selected(dev);
-	uint64_t *addr;
+#define IN_DEVICE(member)      NULL, offsetof(struct virtio_net, member), false
+#define IN_QUEUE(member, half) NULL, offsetof(struct virtqueue, member) + 4 * (half), true
 
-	if (!q || q->enabled)
-		return VNET_NOTHING;
-	addr = (uint64_t *)((uint8_t *)q + member);
-	*addr = (*addr & ~(0xffffffffull << shift)) | (uint64_t)value << shift;
-	return VNET_NOTHING;
-}
-
-#define ADDRESS_SETTER(name, member, shift)                                                        \
-	static enum vnet_action name(struct virtio_net *dev, uint32_t value)                       \
-	{                                                                                          \
-		return set_address(dev, offsetof(struct virtqueue, member), shift, value);         \
-	}
-
-ADDRESS_SETTER(set_desc_low, desc, 0)
-ADDRESS_SETTER(set_desc_high, desc, 32)
-ADDRESS_SETTER(set_driver_low, avail, 0)
-ADDRESS_SETTER(set_driver_high, avail, 32)
-ADDRESS_SETTER(set_device_low, used, 0)
-ADDRESS_SETTER(set_device_high, used, 32)
-
+/* Fields without a function are kept as they come, those of the queue until it is enabled. */
 static const struct {
 	uint8_t off, size;
 	enum vnet_action (*set)(struct virtio_net *dev, uint32_t value);
+	size_t place;
+	bool in_queue;
 } fields[] = {
-	{C_OFFER_SELECT, 4, set_offer_select},
-	{C_ACCEPT_SELECT, 4, set_accept_select},
-	{C_ACCEPT, 4, set_accept},
-	{C_STATUS, 1, set_status},
-	{C_QUEUE_SELECT, 2, set_queue_select},
-	{C_QUEUE_SIZE, 2, set_queue_size},
-	{C_QUEUE_ENABLE, 2, set_queue_enable},
-	{C_QUEUE_DESC, 4, set_desc_low},
-	{C_QUEUE_DESC + 4, 4, set_desc_high},
-	{C_QUEUE_DRIVER, 4, set_driver_low},
-	{C_QUEUE_DRIVER + 4, 4, set_driver_high},
-	{C_QUEUE_DEVICE, 4, set_device_low},
-	{C_QUEUE_DEVICE + 4, 4, set_device_high},
+	{C_OFFER_SELECT, 4, IN_DEVICE(offer_select)},
+	{C_ACCEPT_SELECT, 4, IN_DEVICE(accept_select)},
+	{C_ACCEPT, 4, set_accept, 0, false},
+	{C_STATUS, 1, set_status, 0, false},
+	{C_QUEUE_SELECT, 2, IN_DEVICE(queue_select)},
+	{C_QUEUE_SIZE, 2, set_queue_size, 0, false},
+	{C_QUEUE_ENABLE, 2, set_queue_enable, 0, false},
+	{C_QUEUE_DESC, 4, IN_QUEUE(desc, 0)},
+	{C_QUEUE_DESC + 4, 4, IN_QUEUE(desc, 1)},
+	{C_QUEUE_DRIVER, 4, IN_QUEUE(avail, 0)},
+	{C_QUEUE_DRIVER + 4, 4, IN_QUEUE(avail, 1)},
+	{C_QUEUE_DEVICE, 4, IN_QUEUE(used, 0)},
+	{C_QUEUE_DEVICE + 4, 4, IN_QUEUE(used, 1)},
 };
 
 enum vnet_action vnet_write(struct virtio_net *dev, uint8_t off, uint8_t size, uint32_t value)
 {
-	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (fields[i].off == off && fields[i].size == size)
-			return fields[i].set(dev, value);
+	struct virtqueue *q = selected(dev);
+	unsigned i = 0;
+
+	while (i < sizeof(fields) / sizeof(fields[0]) &&
+	       (fields[i].off != off || fields[i].size != size))
+		i++;
+	if (i == sizeof(fields) / sizeof(fields[0]))
+		return VNET_NOTHING;
+	if (fields[i].set)
+		return fields[i].set(dev, value);
+	if (!fields[i].in_queue)
+		store((uint8_t *)dev, (unsigned)fields[i].place, size, value);
+	else if (q && !q->enabled)
+		store((uint8_t *)q, (unsigned)fields[i].place, size, value);
 	return VNET_NOTHING;
 }
 

@@ -40,10 +40,8 @@ static uint64_t read_msr(void *ctx, uint32_t msr)
 
 static void native_cpuid(void *ctx, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
 {
-	struct cpuid_values v = cpuid(leaf, subleaf);
-
 	(void)ctx;
-	*out = (struct cpuid_regs){v.eax, v.ebx, v.ecx, v.edx};
+	*out = cpuid(leaf, subleaf);
 }
 
 /* What keeps this CPU from VMX, in words; 0 or negative. IA32_FEATURE_CONTROL: SDM 25.7. */
@@ -375,7 +373,7 @@ void on_vmcall(struct vcpu *v)
 
 static int vmx_unit(struct boot_info *info)
 {
-	struct cpuid_values leaf = cpuid(CPUID_EXTENDED, 0);
+	struct cpuid_regs leaf = cpuid(CPUID_EXTENDED, 0);
 	int err = check_vmx();
 
 	if (err)

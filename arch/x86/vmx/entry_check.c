@@ -170,20 +170,14 @@ static int check_needs(struct check *c)
 #define NO_PAGE "not a page's physical address"
 
 static const struct field_rule control_rules[] = {
-	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_A, PAGE, 0, "I/O bitmap A address",
-	 NO_PAGE},
-	{CONTROL_PRIMARY, PRIMARY_IO_BITMAPS, VMCS_IO_BITMAP_B, PAGE, 0, "I/O bitmap B address",
-	 NO_PAGE},
-	{CONTROL_PRIMARY, PRIMARY_MSR_BITMAPS, VMCS_MSR_BITMAP, PAGE, 0, "MSR bitmap address",
-	 NO_PAGE},
-	{CONTROL_PRIMARY, PRIMARY_TPR_SHADOW, VMCS_VIRTUAL_APIC, PAGE, 0,
-	 "virtual-APIC page address", NO_PAGE},
-	{CONTROL_SECONDARY, SECONDARY_APIC_ACCESS, VMCS_APIC_ACCESS, PAGE, 0,
-	 "APIC-access page address", NO_PAGE},
-	{CONTROL_SECONDARY, SECONDARY_PML, VMCS_PML_ADDRESS, PAGE, 0, "PML page address", NO_PAGE},
-	{CONTROL_SECONDARY, SECONDARY_EPT_VE, VMCS_VE_INFORMATION, PAGE, 0,
-	 "#VE information page address", NO_PAGE},
-	{CONTROL_SECONDARY, SECONDARY_VPID, VMCS_VPID, NOT_ZERO, 0, "VPID", "reserved for the host"},
+	{PRIMARY(IO_BITMAPS), VMCS_IO_BITMAP_A, PAGE, 0, "I/O bitmap A address", NO_PAGE},
+	{PRIMARY(IO_BITMAPS), VMCS_IO_BITMAP_B, PAGE, 0, "I/O bitmap B address", NO_PAGE},
+	{PRIMARY(MSR_BITMAPS), VMCS_MSR_BITMAP, PAGE, 0, "MSR bitmap address", NO_PAGE},
+	{PRIMARY(TPR_SHADOW), VMCS_VIRTUAL_APIC, PAGE, 0, "virtual-APIC page address", NO_PAGE},
+	{SECONDARY(APIC_ACCESS), VMCS_APIC_ACCESS, PAGE, 0, "APIC-access page address", NO_PAGE},
+	{SECONDARY(PML), VMCS_PML_ADDRESS, PAGE, 0, "PML page address", NO_PAGE},
+	{SECONDARY(EPT_VE), VMCS_VE_INFORMATION, PAGE, 0, "#VE information page address", NO_PAGE},
+	{SECONDARY(VPID), VMCS_VPID, NOT_ZERO, 0, "VPID", "reserved for the host"},
 	{ALWAYS, VMCS_ENTRY_CONTROLS, CLEAR, ENTRY_SMM | ENTRY_DUAL_MONITOR, "entry controls",
 	 "entry to SMM outside of SMM"},
 };
@@ -206,8 +200,8 @@ static int check_msr_areas(struct check *c)
 			continue;
 		addr = field(c, msr_areas[i].addr);
 		if ((addr & 15) || !is_physical(c, addr) || !is_physical(c, addr + count * 16 - 1))
-			return violated(c, "%s area 0x%llx: not 16-byte aligned, or beyond MAXPHYADDR",
-					msr_areas[i].name, HEX(addr));
+			return violated(c, "%s area 0x%llx: %s", msr_areas[i].name,
+					HEX(addr), "not 16-byte aligned, or beyond MAXPHYADDR");
 	}
 	return 0;
 }
@@ -216,13 +210,14 @@ static int check_ept_pointer(struct check *c)
 {
 	uint64_t eptp = field(c, VMCS_EPT_POINTER), cap = c->in->caps->ept_vpid;
 	uint64_t type = eptp & 7, walk = eptp >> 3 & 7;
-	bool type_ok = (type == MEM_WB && (cap & EPT_CAP_WB)) || (type == MEM_UC && (cap & EPT_CAP_UC));
-	bool walk_ok = (walk == 3 && (cap & EPT_CAP_WALK_4)) || (walk == 4 && (cap & EPT_CAP_WALK_5));
+	uint64_t type_cap = type == MEM_WB ? EPT_CAP_WB : type == MEM_UC ? EPT_CAP_UC : 0;
+	uint64_t walk_cap = walk == 3 ? EPT_CAP_WALK_4 : walk == 4 ? EPT_CAP_WALK_5 : 0;
+	bool flags = eptp & 0x40; /* accessed and dirty */
 
 	return RULES(c, "EPT", "pointer", eptp,
-		     {!type_ok, "memory type (bits 2:0) not allowed"},
-		     {!walk_ok, "walk length (bits 5:3, less 1) not allowed"},
-		     {(eptp & 0x40) && !(cap & EPT_CAP_AD), "accessed and dirty flags not supported"},
+		     {!(cap & type_cap), "memory type (bits 2:0) not allowed"},
+		     {!(cap & walk_cap), "walk length (bits 5:3, less 1) not allowed"},
+		     {flags && !(cap & EPT_CAP_AD), "accessed and dirty flags not supported"},
 		     {(eptp & 0xf00) || !is_physical(c, eptp), "reserved bits set"});
 }
 
@@ -239,7 +234,7 @@ static int check_event(struct check *c)
 	bool hardware = type == INTR_TYPE_HARDWARE, code = info & INTR_ERROR_CODE;
 	bool pushes = hardware && vector < 32 && (with_code >> vector & 1) &&
 		      (field(c, VMCS_GUEST_CR0) & CR0_PE);
-	bool code_checked = !(c->in->caps->basic & VMX_BASIC_NO_ERRCODE_CHECK);
+	bool checked = !(c->in->caps->basic & VMX_BASIC_NO_ERRCODE_CHECK);
 	uint64_t len;
 
 	if (!(info & INTR_VALID))
@@ -247,13 +242,13 @@ static int check_event(struct check *c)
 	len = software ? field(c, VMCS_ENTRY_INSTRUCTION_LENGTH) : 1;
 	return RULES(c, "VM-entry", "event", info,
 		     {type == 1u << 8, "reserved type 1"},
-		     {(type == INTR_TYPE_NMI && vector != VECTOR_NMI) || (hardware && vector > 31) ||
-			      (type == INTR_TYPE_OTHER && vector != 0),
+		     {(type == INTR_TYPE_NMI && vector != VECTOR_NMI) ||
+			      (hardware && vector > 31) || (type == INTR_TYPE_OTHER && vector),
 		      "vector does not fit the type"},
 		     {info & 0x7ffff000u, "reserved bits set"},
 		     {code && !hardware, "error code with an event that has none"},
-		     {code && !pushes && code_checked, "error code with an exception that has none"},
-		     {!code && pushes && code_checked, "error code missing"},
+		     {code && !pushes && checked, "error code with an exception that has none"},
+		     {!code && pushes && checked, "error code missing"},
 		     {code && (field(c, VMCS_ENTRY_ERROR_CODE) >> 16),
 		      "error code has reserved bits set"},
 		     {len == 0 && !(c->in->caps->misc & VMX_MISC_INJECT_LEN_0),
@@ -277,7 +272,7 @@ static int check_controls(struct check *c)
 	ret = check_needs(c);
 	if (!ret && (c->control[CONTROL_SECONDARY] & SECONDARY_EPT))
 		ret = check_ept_pointer(c);
-	ret = ret ?: entry_fields(c, control_rules, sizeof(control_rules) / sizeof(control_rules[0]));
+	ret = ret ?: FIELDS(c, control_rules);
 	ret = ret ?: check_msr_areas(c);
 	return ret ?: check_event(c);
 }
@@ -332,16 +327,16 @@ static const struct field_rule host_rules[] = {
 	{ALWAYS, VMCS_HOST_TR, CLEAR, 7, "host TR selector", "RPL or TI not 0"},
 	{ALWAYS, VMCS_HOST_CS, NOT_ZERO, 0, "host CS selector", "is null"},
 	{ALWAYS, VMCS_HOST_TR, NOT_ZERO, 0, "host TR selector", "is null"},
-	{CONTROL_EXIT, EXIT_LOAD_PAT, VMCS_HOST_PAT, PAT, 0, "host PAT", NULL},
-	{CONTROL_EXIT, EXIT_LOAD_EFER, VMCS_HOST_EFER, CLEAR, EFER_UNKNOWN, "host EFER",
-	 "reserved bits set"},
-	{CONTROL_EXIT, EXIT_LOAD_EFER, VMCS_HOST_EFER, SET, EFER_LMA | EFER_LME, "host EFER",
+	{ON_EXIT(LOAD_PAT), VMCS_HOST_PAT, PAT, 0, "host PAT", NULL},
+	{ON_EXIT(LOAD_EFER), VMCS_HOST_EFER, CLEAR, EFER_UNKNOWN, "host EFER", "reserved bits set"},
+	{ON_EXIT(LOAD_EFER), VMCS_HOST_EFER, SET, EFER_LMA | EFER_LME, "host EFER",
 	 "LMA and LME must be 1"},
 };
 
 int entry_check(const struct entry_check *in, char *out, size_t size)
 {
 	struct check c = {.in = in, .out = out, .size = size};
+	uint64_t cr0 = field(&c, VMCS_HOST_CR0), cr4 = field(&c, VMCS_HOST_CR4);
 	int ret;
 
 	out[0] = 0;
@@ -354,7 +349,7 @@ int entry_check(const struct entry_check *in, char *out, size_t size)
 	c.control[CONTROL_ENTRY] = field(&c, VMCS_ENTRY_CONTROLS);
 	c.event = field(&c, VMCS_ENTRY_INTERRUPTION_INFO);
 	ret = check_controls(&c);
-	ret = ret ?: entry_check_cr(&c, "host", field(&c, VMCS_HOST_CR0), field(&c, VMCS_HOST_CR4), 0);
-	ret = ret ?: entry_fields(&c, host_rules, sizeof(host_rules) / sizeof(host_rules[0]));
+	ret = ret ?: entry_check_cr(&c, "host", cr0, cr4, 0);
+	ret = ret ?: FIELDS(&c, host_rules);
 	return ret ?: entry_check_guest(&c);
 }

@@ -17,18 +17,17 @@ static const char *const segment_name[SEGMENTS] = {
 	"guest FS", "guest GS", "guest LDTR", "guest TR",
 };
 
-/* DEBUGCTL: bits 5:3 and 63:16 are reserved on every processor. Pending debug exceptions: B3:B0, bus
- * lock (11), enabled breakpoint (12), BS (14), RTM (16). */
+/* DEBUGCTL: bits 5:3 and 63:16 are reserved on every processor. Pending debug exceptions: B3:B0,
+ * bus lock (11), enabled breakpoint (12), BS (14), RTM (16). */
 static const struct field_rule guest_rules[] = {
 	{ALWAYS, VMCS_GUEST_CR3, PHYSICAL, 0, "guest CR3", "beyond MAXPHYADDR"},
-	{CONTROL_ENTRY, ENTRY_LOAD_DEBUG, VMCS_GUEST_DR7, CLEAR, UPPER_HALF, "guest DR7",
-	 "bits 63:32 not 0"},
-	{CONTROL_ENTRY, ENTRY_LOAD_DEBUG, VMCS_GUEST_DEBUGCTL, CLEAR, ~0xffc7ull, "guest DEBUGCTL",
+	{ON_ENTRY(LOAD_DEBUG), VMCS_GUEST_DR7, CLEAR, UPPER_HALF, "guest DR7", "bits 63:32 not 0"},
+	{ON_ENTRY(LOAD_DEBUG), VMCS_GUEST_DEBUGCTL, CLEAR, ~0xffc7ull, "guest DEBUGCTL",
 	 "reserved bits set"},
 	{ALWAYS, VMCS_GUEST_SYSENTER_ESP, CANONICAL, 0, "guest SYSENTER_ESP", "not canonical"},
 	{ALWAYS, VMCS_GUEST_SYSENTER_EIP, CANONICAL, 0, "guest SYSENTER_EIP", "not canonical"},
-	{CONTROL_ENTRY, ENTRY_LOAD_PAT, VMCS_GUEST_PAT, PAT, 0, "guest PAT", NULL},
-	{CONTROL_ENTRY, ENTRY_LOAD_EFER, VMCS_GUEST_EFER, CLEAR, EFER_UNKNOWN, "guest EFER",
+	{ON_ENTRY(LOAD_PAT), VMCS_GUEST_PAT, PAT, 0, "guest PAT", NULL},
+	{ON_ENTRY(LOAD_EFER), VMCS_GUEST_EFER, CLEAR, EFER_UNKNOWN, "guest EFER",
 	 "reserved bits set"},
 	{ALWAYS, VMCS_GUEST_GDTR_BASE, CANONICAL, 0, "guest GDTR base", "not canonical"},
 	{ALWAYS, VMCS_GUEST_GDTR_LIMIT, CLEAR, ~0xffffull, "guest GDTR limit", "above 64 KiB"},
@@ -56,7 +55,7 @@ static int check_registers(struct check *c, const struct guest *g)
 	ret = ret ?: RULES(c, "guest", "CR4", cr4,
 			   {g->long_mode && !(cr4 & CR4_PAE), "IA-32e mode without PAE"},
 			   {!g->long_mode && (cr4 & CR4_PCIDE), "PCIDE outside of IA-32e mode"});
-	ret = ret ?: entry_fields(c, guest_rules, sizeof(guest_rules) / sizeof(guest_rules[0]));
+	ret = ret ?: FIELDS(c, guest_rules);
 	if (ret || !(c->control[CONTROL_ENTRY] & ENTRY_LOAD_EFER))
 		return ret;
 	return RULES(c, "guest", "EFER", efer,
@@ -136,7 +135,7 @@ static int check_segment(struct check *c, const struct guest *g, uint32_t n)
 			    {access != 0xf3, "not 0xf3 in virtual-8086 mode"});
 }
 
-/* --- 27.3.1.4: RIP and RFLAGS; 27.3.1.5: non-register state ------------------------------------- */
+/* --- 27.3.1.4: RIP and RFLAGS; 27.3.1.5: non-register state ----------------------------------- */
 
 static bool injects(const struct check *c, uint32_t type)
 {
@@ -169,9 +168,10 @@ static int check_activity(struct check *c, const struct guest *g)
 	bool wakes_hlt = wakes_shutdown || injects(c, INTR_TYPE_EXTERNAL) ||
 			 injects(c, INTR_TYPE_OTHER) || (fault && vector == VECTOR_DB);
 	bool wakes[] = {true, wakes_hlt, wakes_shutdown, false};
+	bool have = c->in->caps->misc & supported[activity & 3];
 	int ret = RULES(c, "guest", "activity state", activity,
 			{activity > ACTIVITY_WAIT_SIPI, "does not exist"},
-			{activity && !(c->in->caps->misc & supported[activity & 3]), "not supported"},
+			{activity && !have, "not supported"},
 			{activity == ACTIVITY_HLT && (g->ss & AR_DPL), "HLT with SS.DPL not 0"},
 			{activity && (g->blocking & (BLOCKING_STI | BLOCKING_MOV_SS)),
 			 "with blocking by STI or MOV SS"});
@@ -185,17 +185,16 @@ static int check_activity(struct check *c, const struct guest *g)
 static int check_blocking(struct check *c, const struct guest *g)
 {
 	bool sti = g->blocking & BLOCKING_STI, mov_ss = g->blocking & BLOCKING_MOV_SS;
-	bool nmi = g->blocking & BLOCKING_NMI;
+	bool nmi = g->blocking & BLOCKING_NMI, inject_nmi = injects(c, INTR_TYPE_NMI);
 
 	return RULES(c, "guest", "interruptibility", g->blocking,
 		     {sti && mov_ss, "STI and MOV SS both"},
 		     {sti && !(g->rflags & RFLAGS_IF), "blocking by STI with RFLAGS.IF 0"},
 		     {(sti || mov_ss) && injects(c, INTR_TYPE_EXTERNAL),
 		      "blocking with an interrupt to inject"},
-		     {mov_ss && injects(c, INTR_TYPE_NMI), "blocking by MOV SS with an NMI to inject"},
+		     {mov_ss && inject_nmi, "blocking by MOV SS with an NMI to inject"},
 		     {g->blocking & BLOCKING_SMI, "blocking by SMI outside of SMM"},
-		     {nmi && injects(c, INTR_TYPE_NMI) &&
-			      (c->control[CONTROL_PIN] & PIN_VIRTUAL_NMIS),
+		     {nmi && inject_nmi && (c->control[CONTROL_PIN] & PIN_VIRTUAL_NMIS),
 		      "blocking by NMI with an NMI to inject"});
 }
 

@@ -58,11 +58,18 @@ struct field_rule {
 	const char *name, *why;
 };
 
-#define ALWAYS	     CONTROL_PIN, 0
+/* The control that a rule depends on, as the first two columns of its row. */
+#define ALWAYS	       CONTROL_PIN, 0
+#define PRIMARY(bit)   CONTROL_PRIMARY, PRIMARY_##bit
+#define SECONDARY(bit) CONTROL_SECONDARY, SECONDARY_##bit
+#define ON_EXIT(bit)   CONTROL_EXIT, EXIT_##bit
+#define ON_ENTRY(bit)  CONTROL_ENTRY, ENTRY_##bit
+
 #define UPPER_HALF   0xffffffff00000000ull
 #define EFER_UNKNOWN ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 int entry_fields(struct check *c, const struct field_rule *rules, size_t n);
+#define FIELDS(c, rules) entry_fields(c, rules, sizeof(rules) / sizeof((rules)[0]))
 
 bool entry_canonical(const struct check *c, uint64_t addr);
 
