@@ -1,5 +1,5 @@
 # The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
-MACHINE_APPS := cpu msr control memory events smp triple
+MACHINE_APPS := cpu msr control memory events smp triple net
 MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o boot/mem.o)
 
 $(O)/efi/tests/machine/%.o: tests/machine/%.S

@@ -264,6 +264,31 @@ class Cpus(Case):
         self.run_app("smp", SKYLAKE, smp=2)
 
 
+class Network(Case):
+    """The virtual card and its drivers' offences."""
+
+    # Of net.c's offences, in their order.
+    REASONS = (["chain_loop"] * 2 + ["ring_index"] * 2 + ["chain_flags"] * 3 + ["length"] * 5
+               + ["ring_address"] * 6 + ["ring_index"] * 3 + ["ring_address"] * 8)
+
+    def check_net(self, cpu: str, **args: Any) -> None:
+        count = len(self.REASONS)
+        said = self.run_app("net", cpu, nic=True, until=lambda s: len(s.faults("net")) >= count
+                            and s.counter("net", "faults") > count, **args)
+        found = re.search(r"(?m)^faults (\d+)", said.console)
+        assert found is not None
+        self.assertEqual(int(found.group(1)), count)
+        self.assertEqual([f["reason"] for f in said.faults("net")][:count], self.REASONS)
+        self.assertGreater(said.counter("net", "guest_tx"), 90)
+        self.assertEqual(said.counter("frames", "dropped"), 0)
+
+    def test_net_haswell(self) -> None:
+        self.check_net(HASWELL)
+
+    def test_net_two_cpus(self) -> None:
+        self.check_net(SKYLAKE, smp=2)
+
+
 class End(Case):
     """The guest's end."""
 
