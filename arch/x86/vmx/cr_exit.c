@@ -2,6 +2,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
+#include "hv/errno.h"
 #include "hv/guestmem.h"
 
 /* Exit qualification (SDM table 28-3). */
@@ -13,6 +14,7 @@
 
 /* Bits of CR0 that exist (SDM 2.5); others must be 0 in the upper half, and are ignored below. */
 #define CR0_UPPER 0xffffffff00000000ull
+#define PDPTE_RESERVED 0x1e6ull /* in a present one (SDM table 4-8) */
 
 #define REG(name) (__builtin_offsetof(struct guest_regs, name) / 8)
 
@@ -30,13 +32,17 @@ static uint64_t reg_read(const struct vcpu *v, uint32_t number)
 	return ((const uint64_t *)&v->regs)[place[number & 15]];
 }
 
-/* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them. */
+/* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them. A
+ * reserved bit faults here, or the next entry would (27.3.1.6). */
 static int load_pdptes(uint64_t cr3)
 {
 	uint64_t entry[4];
 
 	if (gm_read(cr3 & 0xffffffe0ull, entry, sizeof(entry)))
 		return -EFAULT;
+	for (uint32_t i = 0; i < 4; i++)
+		if (entry[i] & 1 && entry[i] & (PDPTE_RESERVED | ~0ull << vmx.phys_bits))
+			return -EINVAL;
 	for (uint32_t i = 0; i < 4; i++)
 		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
 	return 0;
@@ -64,8 +70,6 @@ static void guest_write_cr3(struct vcpu *v, uint64_t operand)
 	bool pcide = vmread(VMCS_GUEST_CR4) & CR4_PCIDE;
 	enum cr3_event event;
 
-	if (!(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
-		operand = (uint32_t)operand;
 	event = cr3_write(&v->cr3, &vmx.pti, &vmx.cr3, operand, pcide);
 	if (event == CR3_FAULT) {
 		inject_gp();
@@ -111,22 +115,38 @@ static void guest_write_cr0(uint64_t value)
 	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
 }
 
+/* CR4's bits in the mask belong to features that CPUID hides, so they are reserved for the guest. One that
+ * the firmware has left on (LA57) may be cleared, as a kernel without it does, and not be set again. */
+static void guest_write_cr4(uint64_t value)
+{
+	uint64_t shadow = vmread(VMCS_CR4_SHADOW), cleared = shadow & ~value & CPUID_CR4_HIDDEN;
+
+	if (value & ~shadow & vmx_cr4_mask() ||
+	    (cleared & CR4_LA57 && vmread(VMCS_GUEST_EFER) & EFER_LMA)) {
+		inject_gp();
+		return;
+	}
+	vmwrite(VMCS_CR4_SHADOW, shadow & ~cleared);
+	vmwrite(VMCS_GUEST_CR4, vmread(VMCS_GUEST_CR4) & ~(cleared & ~vmx.caps.cr4_fixed0));
+}
+
 void on_cr_access(struct vcpu *v)
 {
-	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
+	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION), value = reg_read(v, QUAL_REG(qual));
 
+	if (!guest_64bit())
+		value = (uint32_t)value;
 	if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 3) {
-		guest_write_cr3(v, reg_read(v, QUAL_REG(qual)));
+		guest_write_cr3(v, value);
 	} else if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 0) {
-		uint64_t value = reg_read(v, QUAL_REG(qual));
-
-		guest_write_cr0(vmread(VMCS_GUEST_CS_ACCESS) & AR_L ? value : (uint32_t)value);
+		guest_write_cr0(value);
+	} else if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 4) {
+		guest_write_cr4(value);
 	} else if (QUAL_TYPE(qual) == TYPE_LMSW) {
 		/* Bits 3:0 are the guest's own, so this is unreachable with our mask; harmless. */
 		skip_instruction();
 	} else {
-		/* CR4: the bits in the mask belong to features that CPUID hides, so they are
-		 * reserved for the guest. Other registers never exit. */
+		/* No other access exits. */
 		inject_gp();
 	}
 }

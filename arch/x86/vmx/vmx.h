@@ -71,6 +71,12 @@ static inline void inject_gp(void)
  * of exits that an event delivery can cause; call before injecting anything else. */
 void reinject_vectoring(void);
 
+/* The guest executes 64-bit code. CS.L alone does not tell: a descriptor can have it in legacy mode. */
+static inline bool guest_64bit(void)
+{
+	return vmread(VMCS_GUEST_CS_ACCESS) & AR_L && vmread(VMCS_GUEST_EFER) & EFER_LMA;
+}
+
 /* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line: it is
  * on every hot path. */
 static inline void skip_instruction(void)
@@ -80,7 +86,7 @@ static inline void skip_instruction(void)
 	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
-	if (__builtin_expect((rip ^ old) >> 32 != 0, 0) && !(vmread(VMCS_GUEST_CS_ACCESS) & AR_L))
+	if (__builtin_expect((rip ^ old) >> 32 != 0, 0) && !guest_64bit())
 		rip = (uint32_t)rip;
 	vmwrite(VMCS_GUEST_RIP, rip);
 	if (__builtin_expect(blocking & (BLOCKING_STI | BLOCKING_MOV_SS), 0))
