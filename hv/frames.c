@@ -131,6 +131,10 @@ static bool decide(uint32_t slot, bool pass, struct slot *was)
 {
 	spin_lock(&lock);
 	*was = slots[slot];
+	if (was->owner != OWNER_DECIDE) { /* another CPU was quicker */
+		spin_unlock(&lock);
+		return false;
+	}
 	pending--;
 	if (pass) {
 		slots[slot].owner = OWNER_NET;
@@ -270,5 +274,9 @@ void frames_bypass(void)
 			break;
 		bypass_one(slot);
 	}
+	/* What the order has lost: it overflows when a sentry never decides the first. */
+	for (uint32_t slot = 0; slot < ABI_FRAME_SLOTS && frames_pending(); slot++)
+		if (slots[slot].owner == OWNER_DECIDE)
+			bypass_one(slot);
 	frames_flush();
 }
