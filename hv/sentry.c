@@ -297,6 +297,11 @@ static void watch_for_hang(struct stay *stay)
 	uint32_t cons = __atomic_load_n(&sentry_ctl()->request.cons, __ATOMIC_RELAXED);
 	uint64_t limit = time_us(yielded_once ? HANG_US : HANG_INIT_US);
 
+	/* An index that runs ahead of what was asked is no progress but a lie. */
+	if (cons - last_req_cons > req_prod - last_req_cons && !stay->dead) {
+		stay->dead = true;
+		stay->fault = (struct sentry_fault){ABI_SENTRY_BAD_REPLY, ABI_SENTRY_BASE, cons};
+	}
 	if (stay->yielded || cons != last_req_cons)
 		busy = 0;
 	last_req_cons = cons;
@@ -325,8 +330,9 @@ static void one_stay(void)
 		die(&stay.fault);
 	else if (!stay.yielded)
 		sentry_wake(time_now() + time_us(GAP_US));
-	else if (stay.wake)
-		sentry_wake(stay.wake);
+	else if (stay.wake) /* not in the past: the guest has its turn, whatever the sentry asks for */
+		sentry_wake(stay.wake > time_now() + time_us(GAP_US) ? stay.wake
+								      : time_now() + time_us(GAP_US));
 	channel_kick();
 }
 
@@ -343,6 +349,8 @@ void sentry_work(void)
 		again = 0;
 		one_stay();
 		spin_unlock(&lock);
+		/* Another CPU sets `again` before it looks at the lock; we the other way round. */
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
 	if (again)
 		sentry_wake(time_now() + time_us(GAP_US));
@@ -356,10 +364,7 @@ static void wake(struct hv_timer *timer)
 
 void sentry_wake(uint64_t tsc)
 {
-	uint64_t old = __atomic_load_n(&wake_timer.deadline, __ATOMIC_ACQUIRE);
-
-	if (!old || tsc < old)
-		timer_arm(&wake_timer, tsc);
+	timer_earlier(&wake_timer, tsc);
 }
 
 void sentry_start(void)

@@ -33,6 +33,19 @@ void timer_arm(struct hv_timer *timer, uint64_t deadline)
 	arch_timer_earlier(deadline);
 }
 
+void timer_earlier(struct hv_timer *timer, uint64_t deadline)
+{
+	uint64_t old = __atomic_load_n(&timer->deadline, __ATOMIC_ACQUIRE);
+
+	while (!old || deadline < old) {
+		if (__atomic_compare_exchange_n(&timer->deadline, &old, deadline, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE)) {
+			arch_timer_earlier(deadline);
+			return;
+		}
+	}
+}
+
 void timer_cancel(struct hv_timer *timer)
 {
 	__atomic_store_n(&timer->deadline, 0, __ATOMIC_RELEASE);

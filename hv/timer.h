@@ -18,6 +18,9 @@ struct hv_timer {
 /* Make a timer known, once, at init; it must live for ever. -ENOSPC when there are HV_TIMERS. */
 int timer_register(struct hv_timer *timer);
 
+/* The same, unless it is due earlier anyway. `deadline` is not 0. */
+void timer_earlier(struct hv_timer *timer, uint64_t deadline);
+
 /* Arm for an absolute TSC value (a past one fires at the next chance), or again for another. Exit
  * context or init. An earlier deadline replaces a later one only by calling this. */
 void timer_arm(struct hv_timer *timer, uint64_t deadline);
