@@ -3,6 +3,7 @@
 #include "hv/errno.h"
 #include "hv/guestmem.h"
 #include "hv/machine.h"
+#include "hv/unit.h"
 
 /* The region that held the last address: guests use few of them. Any CPU may overwrite it; the
  * value read is always a valid index or 0. */
@@ -70,3 +71,36 @@ int gm_write16(uint64_t gpa, uint16_t value)
 	__atomic_store_n((uint16_t *)gpa, value, __ATOMIC_RELEASE);
 	return 0;
 }
+
+/* Take [base, base + size) out of the guest's memory; of a region around it, what lies above goes too. */
+static void cut(struct boot_info *info, uint64_t base, uint64_t size)
+{
+	for (uint32_t i = 0; i < info->nregion; i++) {
+		struct boot_region *r = &info->region[i];
+
+		if (r->kind != REGION_RAM || r->base >= base + size || base >= r->base + r->size)
+			continue;
+		if (r->base < base)
+			r->size = base - r->base;
+		else
+			r->kind = REGION_MMIO;
+	}
+}
+
+/* Firmware may list PCI's configuration window as cacheable reserved memory. A ring or buffer there would
+ * make the core write to the card's own registers for the guest, and the sentry's window would show them. */
+static int guestmem_unit(struct boot_info *info)
+{
+	for (uint32_t i = 0; i < info->necam; i++) {
+		const struct boot_ecam *e = &info->ecam[i];
+
+		cut(info, e->base + ((uint64_t)e->start_bus << 20),
+		    (uint64_t)(e->end_bus - e->start_bus + 1) << 20);
+	}
+	for (uint32_t i = 0; i < 6 && info->nic.present; i++)
+		if (info->nic.bar[i].size && !info->nic.bar[i].is_io)
+			cut(info, info->nic.bar[i].base, info->nic.bar[i].size);
+	return 0;
+}
+
+UNIT(12, guestmem, guestmem_unit);
