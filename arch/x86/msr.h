@@ -10,6 +10,7 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_TSC             0x00000010u
 #define MSR_APIC_BASE       0x0000001bu
 #define MSR_FEATURE_CONTROL 0x0000003au
+#define MSR_TSC_ADJUST      0x0000003bu
 #define MSR_BIOS_UPDT_TRIG  0x00000079u
 #define MSR_SGXLEPUBKEYHASH0 0x0000008cu /* to 0x8f */
 #define MSR_BIOS_SIGN_ID    0x0000008bu
@@ -19,6 +20,7 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_SYSENTER_ESP    0x00000175u
 #define MSR_SYSENTER_EIP    0x00000176u
 #define MSR_MCG_CAP         0x00000179u
+#define MSR_MISC_ENABLE     0x000001a0u
 #define MSR_XFD             0x000001c4u
 #define MSR_XFD_ERR         0x000001c5u
 #define MSR_DEBUGCTL        0x000001d9u
@@ -90,6 +92,8 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define EFER_NXE 0x800ull
 
 /* IA32_MISC_ENABLE */
+#define MISC_ENABLE_LIMIT_CPUID (1ull << 22)
+#define MISC_ENABLE_XD_DISABLE  (1ull << 34)
 
 /* IA32_ARCH_CAPABILITIES */
 

@@ -18,7 +18,7 @@ struct msr_policy {
 	msr_write_fn *write; /* NULL: writes don't exit */
 };
 
-static uint64_t lstar_writes, mtrr_writes, microcode_writes, unknown_accesses;
+static uint64_t lstar_writes, mtrr_writes, microcode_writes, tsc_writes, unknown_accesses;
 
 static int deny_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
@@ -40,6 +40,36 @@ static int read_feature_control(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return 0;
 }
 
+/* CPUID shows bits of these MSRs. */
+static int remake_cpuid(struct vcpu *v)
+{
+	return cpuid_policy_init(&v->cpuid, vmx.control[PROFILE_GUEST].hide, v->cpuid.native,
+				 v->cpuid.ctx);
+}
+
+/* Vigil's own clock is the TSC: a guest that set it could put all of Vigil's work off for ever, or hurry
+ * it. An offset for the guest alone would not reach its TSC-deadline timer. So it stays as it is. */
+static int ignore_tsc(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	uint64_t now;
+
+	(void)v, (void)value;
+	tsc_writes++;
+	return rdmsr_safe(msr, &now);
+}
+
+/* Execute-disable is in the host's page tables and EFER, and Vigil reads CPUID itself. */
+static int write_misc_enable(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	uint64_t old;
+	int err = rdmsr_safe(msr, &old);
+
+	if (err || value & ~old & (MISC_ENABLE_XD_DISABLE | MISC_ENABLE_LIMIT_CPUID))
+		return -EINVAL;
+	err = wrmsr_safe(msr, value);
+	return !err && value != old ? remake_cpuid(v) : err;
+}
+
 /* The APIC page must not cover Vigil's memory or the card's registers: the core would talk to the APIC
  * there. */
 static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
@@ -54,8 +84,7 @@ static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
 	err = wrmsr_safe(msr, value);
 	/* CPUID.1:EDX.APIC follows the enable bit (SDM 11.4.3). */
 	if (!err && changed & (APIC_BASE_ENABLE | APIC_BASE_X2APIC))
-		err = cpuid_policy_init(&v->cpuid, vmx.control[PROFILE_GUEST].hide, v->cpuid.native,
-					v->cpuid.ctx);
+		err = remake_cpuid(v);
 	return err;
 }
 
@@ -144,6 +173,9 @@ static int write_xss(struct vcpu *v, uint32_t msr, uint64_t value)
 
 static const struct msr_policy policy[] = {
 	{MSR_APIC_BASE, MSR_APIC_BASE, NULL, write_apic_base},
+	{MSR_TSC, MSR_TSC, NULL, ignore_tsc},
+	{MSR_TSC_ADJUST, MSR_TSC_ADJUST, NULL, ignore_tsc},
+	{MSR_MISC_ENABLE, MSR_MISC_ENABLE, NULL, write_misc_enable},
 	{MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, read_feature_control, deny_write},
 	{MSR_BIOS_UPDT_TRIG, MSR_BIOS_UPDT_TRIG, NULL, ignore_microcode},
 	{MSR_SGXLEPUBKEYHASH0, MSR_SGXLEPUBKEYHASH0 + 3, deny_read, deny_write},
@@ -195,6 +227,7 @@ int msr_policy_init(uint8_t *bitmap)
 	err = err ?: counter_register("guest.lstar_writes", &lstar_writes);
 	err = err ?: counter_register("guest.mtrr_writes", &mtrr_writes);
 	err = err ?: counter_register("guest.microcode_writes", &microcode_writes);
+	err = err ?: counter_register("guest.tsc_writes", &tsc_writes);
 	return err ?: counter_register("guest.unknown_msrs", &unknown_accesses);
 }
 
