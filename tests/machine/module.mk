@@ -1,5 +1,5 @@
 # The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
-MACHINE_APPS := cpu msr control memory events smp triple net
+MACHINE_APPS := cpu msr control memory events modes smp triple net
 MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o boot/mem.o)
 
 $(O)/efi/tests/machine/%.o: tests/machine/%.S
@@ -12,6 +12,7 @@ $(O)/efi/machine-$(1).so: $(O)/efi/tests/machine/$(1).o $$(MACHINE_COMMON)
 endef
 $(foreach a,$(MACHINE_APPS),$(eval $(call MACHINE_APP,$(a))))
 $(O)/efi/machine-events.so: $(O)/efi/tests/machine/events_nmi.o
+$(O)/efi/machine-modes.so: $(O)/efi/tests/machine/modes_way.o
 $(O)/efi/machine-smp.so: $(O)/efi/tests/machine/smp_start.o
 MACHINE_FILES := $(MACHINE_APPS:%=$(O)/tests/machine-%.efi)
 

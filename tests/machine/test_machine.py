@@ -253,6 +253,12 @@ class Events(Case):
     def test_events_skylake(self) -> None:
         self.check_events(SKYLAKE)
 
+    def test_modes_haswell(self) -> None:
+        self.run_app("modes", HASWELL)
+
+    def test_modes_skylake(self) -> None:
+        self.run_app("modes", SKYLAKE)
+
 
 class Cpus(Case):
     """Two CPUs."""
