@@ -2,7 +2,8 @@
 .PHONY: test test-unit fuzz soak lint build-tests list-unit list-fuzz
 TEST_FILES = boot-test-files guest-test-files $(if $(MACHINE_FILES),machine-test-files)
 
-build-tests:
+# After `all`: the recursive make would build the same files at the same time.
+build-tests: all
 	@$(MAKE) --no-print-directory $(TEST_FILES)
 
 # For tests/run: what there is.
