@@ -15,7 +15,7 @@
 #define SENT_MAX 64
 
 static const uint8_t nic_mac[6] = {0xb0, 0xc4, 0x20, 0, 0, 1}; /* also the guest's */
-static const uint8_t own_mac[6] = {0xb2, 0xc4, 0x20, 0, 0, 1};
+static const uint8_t own_eth[6] = {0xb2, 0xc4, 0x20, 0, 0, 1};
 static const uint8_t peer_mac[6] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55};
 static const uint8_t broadcast[6] = {255, 255, 255, 255, 255, 255};
 
@@ -245,7 +245,7 @@ static void test_own_mac(void **state)
 	(void)state;
 	uint8_t own[6], again[6];
 	own_mac(own, nic_mac);
-	assert_memory_equal(own, own_mac, 6);
+	assert_memory_equal(own, own_eth, 6);
 	/* A NIC that is locally administered already (as QEMU's): still another one, still unicast.
 	 */
 	own_mac(again, own);
@@ -264,9 +264,9 @@ static void ask_arp(enum abi_port from, const uint8_t *mac, uint32_t ip)
 	const uint8_t *reply = world.out[before].bytes;
 	assert_int_equal(world.out[before].to, from);
 	assert_memory_equal(reply, mac, 6);
-	assert_memory_equal(reply + 6, own_mac, 6);
+	assert_memory_equal(reply + 6, own_eth, 6);
 	assert_int_equal(reply[21], 2);
-	assert_memory_equal(reply + 22, own_mac, 6);
+	assert_memory_equal(reply + 22, own_eth, 6);
 	assert_int_equal(get32(reply + 28), OWN_IP);
 }
 
@@ -274,7 +274,7 @@ static void ask_ping(enum abi_port from, const uint8_t *mac, uint32_t ip)
 {
 	uint8_t f[ABI_FRAME_SIZE];
 	unsigned before = world.sent;
-	size_t len = ping(f, own_mac, mac, ip, OWN_IP);
+	size_t len = ping(f, own_eth, mac, ip, OWN_IP);
 	/* For Vigil alone: it goes no further. */
 	assert_int_equal(stack_input(from, f, len), ABI_VERDICT_DROP);
 	assert_int_equal(world.sent, before + 1);
@@ -308,7 +308,7 @@ static void test_own_address(void **state)
 
 	/* What the inspection refuses does not reach it. */
 	uint8_t f[ABI_FRAME_SIZE];
-	size_t len = ping(f, own_mac, peer_mac, PEER_IP, OWN_IP);
+	size_t len = ping(f, own_eth, peer_mac, PEER_IP, OWN_IP);
 	world.refuse = true;
 	world.sent = 0;
 	assert_int_equal(stack_input(ABI_PORT_WIRE, f, len), ABI_VERDICT_DROP);
@@ -334,7 +334,7 @@ static void test_no_leak(void **state)
 		ask_ping(ABI_PORT_WIRE, peer_mac, PEER_IP);
 		/* From ever new stations, which must be asked for by ARP first. */
 		uint8_t mac[6] = {2, 0, 0, 0, (uint8_t)(i >> 8), (uint8_t)i};
-		size_t len = ping(f, own_mac, mac, PEER_IP + 20 + i % 200, OWN_IP);
+		size_t len = ping(f, own_eth, mac, PEER_IP + 20 + i % 200, OWN_IP);
 		stack_input(ABI_PORT_WIRE, f, len);
 		stack_timers();
 	}
@@ -346,7 +346,7 @@ static void test_spoofed(void **state)
 	(void)state;
 	uint8_t f[ABI_FRAME_SIZE];
 	start(ADDRESS_FIXED);
-	size_t len = ping(f, peer_mac, own_mac, OWN_IP, PEER_IP);
+	size_t len = ping(f, peer_mac, own_eth, OWN_IP, PEER_IP);
 	assert_int_equal(stack_input(ABI_PORT_GUEST, f, len), ABI_VERDICT_DROP);
 	assert_int_equal(stack_stats()->spoofed, 1);
 	/* Nor may the guest say that it has the gateway's IP address: no answer, no entry. */
@@ -386,7 +386,7 @@ static void test_malformed(void **state)
 	/* Every header byte of a ping in every value: no answer but to what is whole. */
 	for (unsigned at = 14; at < 36; at++) {
 		for (unsigned v = 0; v < 256; v++) {
-			size_t len = ping(f, own_mac, peer_mac, PEER_IP, OWN_IP);
+			size_t len = ping(f, own_eth, peer_mac, PEER_IP, OWN_IP);
 			if (f[at] == v)
 				continue;
 			uint8_t *copy = malloc(len);
@@ -405,7 +405,7 @@ static void test_frame_ok(void **state)
 {
 	(void)state;
 	uint8_t f[ABI_FRAME_SIZE];
-	size_t len = ping(f, own_mac, peer_mac, PEER_IP, OWN_IP);
+	size_t len = ping(f, own_eth, peer_mac, PEER_IP, OWN_IP);
 	assert_true(stack_frame_ok(f, len));
 	assert_false(stack_frame_ok(f, len - 1)); /* shorter than its total length */
 	put16(f + 20, 0x2000);			  /* more fragments */
@@ -436,14 +436,14 @@ static size_t dhcp_reply(uint8_t *f, const uint8_t *discover, unsigned type)
 	static const uint8_t tail[] = {54, 4,	10,  77,  0, 1, 51, 4,	0,  0, 14, 16, 1,
 				       4,  255, 255, 255, 0, 3, 4,  10, 77, 0, 1,  255};
 	memset(f, 0, ABI_FRAME_SIZE);
-	ethernet(f, own_mac, peer_mac, 0x0800);
+	ethernet(f, own_eth, peer_mac, 0x0800);
 	uint8_t *b = f + 42;
 	b[0] = 2;
 	b[1] = 1;
 	b[2] = 6;
 	memcpy(b + 4, discover + 42 + 4, 4); /* transaction */
 	put32(b + 16, OWN_IP + 1);
-	memcpy(b + 28, own_mac, 6);
+	memcpy(b + 28, own_eth, 6);
 	put32(b + 236, 0x63825363);
 	b[240] = 53;
 	b[241] = 1;
