@@ -17,13 +17,16 @@
 	".long " #to " - .\n"                                                                      \
 	".popsection\n"
 
-static inline uint64_t rdmsr(uint32_t msr)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
-	return (uint64_t)hi << 32 | lo;
-}
+/* Instructions that answer in EDX:EAX, for an index in ECX. */
+#define WIDE_READER(insn)                                                                          \
+	static inline uint64_t insn(uint32_t index)                                                \
+	{                                                                                          \
+		uint32_t lo, hi;                                                                   \
+		__asm__ volatile(#insn : "=a"(lo), "=d"(hi) : "c"(index));                         \
+		return (uint64_t)hi << 32 | lo;                                                    \
+	}
+WIDE_READER(rdmsr)
+WIDE_READER(xgetbv)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
@@ -61,14 +64,6 @@ static inline int rdmsr_safe(uint32_t msr, uint64_t *value)
 	}
 SAFE_WRITER(wrmsr)
 SAFE_WRITER(xsetbv)
-
-static inline uint64_t xgetbv(uint32_t index)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
-	return (uint64_t)hi << 32 | lo;
-}
 
 static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
