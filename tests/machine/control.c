@@ -4,18 +4,18 @@
 
 #define B(n) (1ull << (n))
 
-#define CR0_PE B(0)
-#define CR0_MP B(1)
-#define CR0_EM B(2)
-#define CR0_TS B(3)
-#define CR0_NE B(5)
-#define CR0_WP B(16)
-#define CR0_AM B(18)
-#define CR0_NW B(29)
-#define CR0_CD B(30)
-#define CR0_PG B(31)
-#define CR4_PAE B(5)
-#define CR4_PGE B(7)
+#define CR0_PE	  B(0)
+#define CR0_MP	  B(1)
+#define CR0_EM	  B(2)
+#define CR0_TS	  B(3)
+#define CR0_NE	  B(5)
+#define CR0_WP	  B(16)
+#define CR0_AM	  B(18)
+#define CR0_NW	  B(29)
+#define CR0_CD	  B(30)
+#define CR0_PG	  B(31)
+#define CR4_PAE	  B(5)
+#define CR4_PGE	  B(7)
 #define CR4_PCIDE B(17)
 
 #define NO_FLUSH  B(63)
@@ -23,7 +23,9 @@
 #define ROOTS	  8
 #define MARK	  0x8000000000ull /* 512 GiB: mapped differently in each root */
 
-/* --- CR0 ------------------------------------------------------------------------------------------------ */
+/* --- CR0
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void cr0_takes(const char *name, uint64_t value)
 {
@@ -32,7 +34,8 @@ static void cr0_takes(const char *name, uint64_t value)
 
 	now = read_cr0();
 	try_cr0(old);
-	check(vector == NO_FAULT && now == value, name, "vector %u: %lx, not %lx", vector, now, value);
+	check(vector == NO_FAULT && now == value, name, "vector %u: %lx, not %lx", vector, now,
+	      value);
 	check(read_cr0() == old, name, "not restored: %lx, not %lx", read_cr0(), old);
 }
 
@@ -121,7 +124,9 @@ static void write_protection(void)
 	try_cr0(cr0);
 }
 
-/* --- CR4 ------------------------------------------------------------------------------------------------ */
+/* --- CR4
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void cr4_takes(const char *name, uint64_t bit, bool have)
 {
@@ -130,9 +135,11 @@ static void cr4_takes(const char *name, uint64_t bit, bool have)
 
 	now = read_cr4();
 	if (have)
-		check(vector == NO_FAULT && now == (old ^ bit), name, "vector %u: %lx", vector, now);
+		check(vector == NO_FAULT && now == (old ^ bit), name, "vector %u: %lx", vector,
+		      now);
 	else
-		check(vector == VECTOR_GP && now == old, name, "absent, vector %u: %lx", vector, now);
+		check(vector == VECTOR_GP && now == old, name, "absent, vector %u: %lx", vector,
+		      now);
 	try_cr4(old);
 	check(read_cr4() == old, name, "not restored: %lx, not %lx", read_cr4(), old);
 }
@@ -174,7 +181,9 @@ static void cr4_bits(void)
 	cr4_takes("cr4-vmxe-with-osxsave", B(13) | B(18), false);
 }
 
-/* --- CR3 ------------------------------------------------------------------------------------------------ */
+/* --- CR3
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t roots[ROOTS][512] __attribute__((aligned(8192)));
 static uint64_t mark_pdpt[ROOTS][512] __attribute__((aligned(4096)));
@@ -199,7 +208,8 @@ static uint64_t mark(void)
 	return *(volatile uint64_t *)MARK;
 }
 
-/* 200 switches in an irregular order; pcid: each root has one, and bit 63 is set every other time. */
+/* 200 switches in an irregular order; pcid: each root has one, and bit 63 is set every other time.
+ */
 static void switching(const char *name, bool pcid)
 {
 	uint64_t wrong = 0, state = 12345;
@@ -210,13 +220,17 @@ static void switching(const char *name, bool pcid)
 		state = state * 6364136223846793005ull + 1442695040888963407ull;
 		n = state >> 40 & (ROOTS - 1);
 		operand = (uint64_t)roots[n] | (pcid ? n + 1 : 0);
-		__asm__ volatile("movq %0, %%cr3" : : "r"(operand | (pcid && i & 1 ? NO_FLUSH : 0)) : "memory");
+		__asm__ volatile("movq %0, %%cr3"
+				 :
+				 : "r"(operand | (pcid && i & 1 ? NO_FLUSH : 0))
+				 : "memory");
 		wrong += mark() != n || read_cr3() != operand;
 	}
 	CHECK_EQ(name, wrong, 0);
 }
 
-/* A write without bit 63 takes a changed mapping in, also when the operand is a CR3 target already. */
+/* A write without bit 63 takes a changed mapping in, also when the operand is a CR3 target already.
+ */
 static void flushing(void)
 {
 	uint64_t wrong = 0;
@@ -266,8 +280,8 @@ static void cr3_refuses(const char *name, uint64_t value)
 	uint64_t old = read_cr3();
 	uint32_t vector = try_cr3(value);
 
-	check(vector == VECTOR_GP && last_fault.code == 0 && read_cr3() == old, name, "vector %u: %lx is %lx",
-	      vector, old, read_cr3());
+	check(vector == VECTOR_GP && last_fault.code == 0 && read_cr3() == old, name,
+	      "vector %u: %lx is %lx", vector, old, read_cr3());
 }
 
 static void cr3_faults(void)
@@ -301,11 +315,12 @@ static void pcids(void)
 	CHECK_EQ("pcide-off", try_cr4(cr4), NO_FAULT);
 }
 
-/* A kernel root and its user half (Linux' page-table isolation): beyond the first few writes the change
- * between the two is the processor's own. */
+/* A kernel root and its user half (Linux' page-table isolation): beyond the first few writes the
+ * change between the two is the processor's own. */
 static void page_table_isolation(void)
 {
-	uint64_t cr4 = read_cr4(), kernel = (uint64_t)roots[2], user = (uint64_t)roots[3], before, each;
+	uint64_t cr4 = read_cr4(), kernel = (uint64_t)roots[2], user = (uint64_t)roots[3], before,
+		 each;
 
 	if (!(cpuid(1, 0).ecx & B(17)))
 		return;
@@ -315,10 +330,16 @@ static void page_table_isolation(void)
 	kernel |= 7 | NO_FLUSH;
 	user |= 7 | PCID_USER | NO_FLUSH;
 	for (int i = 0; i < 64; i++)
-		__asm__ volatile("movq %0, %%cr3\n\tmovq %1, %%cr3" : : "r"(user), "r"(kernel) : "memory");
+		__asm__ volatile("movq %0, %%cr3\n\tmovq %1, %%cr3"
+				 :
+				 : "r"(user), "r"(kernel)
+				 : "memory");
 	before = rdtsc();
 	for (int i = 0; i < 1000; i++)
-		__asm__ volatile("movq %0, %%cr3\n\tmovq %1, %%cr3" : : "r"(user), "r"(kernel) : "memory");
+		__asm__ volatile("movq %0, %%cr3\n\tmovq %1, %%cr3"
+				 :
+				 : "r"(user), "r"(kernel)
+				 : "memory");
 	each = (rdtsc() - before) / 2000;
 	/* The TSC counts instructions in this emulator, and an exit takes over 50. */
 	check(each < 15, "pti-without-exits", "%lu instructions for each write", each);
@@ -326,29 +347,35 @@ static void page_table_isolation(void)
 	try_cr4(cr4);
 }
 
-/* --- over exits --------------------------------------------------------------------------------------- */
+/* --- over exits
+ * --------------------------------------------------------------------------------------- */
 
 static void general_registers(void)
 {
 	uint64_t bad;
 
-	__asm__ volatile("movq $0x5555, %%r8\n\tmovq $0x6666, %%r9\n\tmovq $0x7777, %%r10\n\t"
-			 "movq $0x8888, %%r11\n\tmovq $0x9999, %%r12\n\tmovq $0xaaaa, %%r13\n\t"
-			 "movq $0xbbbb, %%r14\n\tmovq $0xcccc, %%r15\n\tmovq $0x1234, %%rsi\n\t"
-			 "movq $0x4321, %%rdi\n\tpushq %%rbp\n\tmovq $0x7654, %%rbp\n\t"
-			 "pushq $0xed7\n\tpopfq\n\tcpuid\n\tmovw $0x2fd, %%dx\n\tinb %%dx, %%al\n\t"
-			 "pushfq\n\tpopq %%rax\n\txorl %%ecx, %%ecx\n\t"
-			 "xorq $0xed7, %%rax\n\torq %%rax, %%rcx\n\t"
-			 "xorq $0x5555, %%r8\n\torq %%r8, %%rcx\n\txorq $0x6666, %%r9\n\torq %%r9, %%rcx\n\t"
-			 "xorq $0x7777, %%r10\n\torq %%r10, %%rcx\n\txorq $0x8888, %%r11\n\torq %%r11, %%rcx\n\t"
-			 "xorq $0x9999, %%r12\n\torq %%r12, %%rcx\n\txorq $0xaaaa, %%r13\n\torq %%r13, %%rcx\n\t"
-			 "xorq $0xbbbb, %%r14\n\torq %%r14, %%rcx\n\txorq $0xcccc, %%r15\n\torq %%r15, %%rcx\n\t"
-			 "xorq $0x1234, %%rsi\n\torq %%rsi, %%rcx\n\txorq $0x4321, %%rdi\n\torq %%rdi, %%rcx\n\t"
-			 "xorq $0x7654, %%rbp\n\torq %%rbp, %%rcx\n\tpopq %%rbp\n\tcld"
-			 : "=c"(bad)
-			 :
-			 : "rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-			   "r15", "memory", "cc");
+	__asm__ volatile(
+		"movq $0x5555, %%r8\n\tmovq $0x6666, %%r9\n\tmovq $0x7777, %%r10\n\t"
+		"movq $0x8888, %%r11\n\tmovq $0x9999, %%r12\n\tmovq $0xaaaa, %%r13\n\t"
+		"movq $0xbbbb, %%r14\n\tmovq $0xcccc, %%r15\n\tmovq $0x1234, %%rsi\n\t"
+		"movq $0x4321, %%rdi\n\tpushq %%rbp\n\tmovq $0x7654, %%rbp\n\t"
+		"pushq $0xed7\n\tpopfq\n\tcpuid\n\tmovw $0x2fd, %%dx\n\tinb %%dx, %%al\n\t"
+		"pushfq\n\tpopq %%rax\n\txorl %%ecx, %%ecx\n\t"
+		"xorq $0xed7, %%rax\n\torq %%rax, %%rcx\n\t"
+		"xorq $0x5555, %%r8\n\torq %%r8, %%rcx\n\txorq $0x6666, %%r9\n\torq %%r9, %%rcx\n\t"
+		"xorq $0x7777, %%r10\n\torq %%r10, %%rcx\n\txorq $0x8888, %%r11\n\torq %%r11, "
+		"%%rcx\n\t"
+		"xorq $0x9999, %%r12\n\torq %%r12, %%rcx\n\txorq $0xaaaa, %%r13\n\torq %%r13, "
+		"%%rcx\n\t"
+		"xorq $0xbbbb, %%r14\n\torq %%r14, %%rcx\n\txorq $0xcccc, %%r15\n\torq %%r15, "
+		"%%rcx\n\t"
+		"xorq $0x1234, %%rsi\n\torq %%rsi, %%rcx\n\txorq $0x4321, %%rdi\n\torq %%rdi, "
+		"%%rcx\n\t"
+		"xorq $0x7654, %%rbp\n\torq %%rbp, %%rcx\n\tpopq %%rbp\n\tcld"
+		: "=c"(bad)
+		:
+		: "rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+		  "r15", "memory", "cc");
 	CHECK_EQ("registers-and-flags-over-exits", bad, 0);
 }
 
@@ -369,14 +396,16 @@ static uint64_t xgetbv(void)
  * whatever XCR0 it has. */
 static void extended_registers(const char *name, uint64_t xcr0)
 {
-	static const uint64_t pattern[4] = {0x1122334455667788, 0x99aabbccddeeff00, 0x0f1e2d3c4b5a6978,
-					    0x8796a5b4c3d2e1f0};
+	static const uint64_t pattern[4] = {0x1122334455667788, 0x99aabbccddeeff00,
+					    0x0f1e2d3c4b5a6978, 0x8796a5b4c3d2e1f0};
 	static uint64_t fresh[64][512] __attribute__((aligned(4096)));
 	static uint32_t used;
 	uint64_t got[4] = {0}, last[4] = {0}, mxcsr = 0, until;
 
 	set_xcr0(xcr0);
-	__asm__ volatile("movups %0, %%xmm0\n\tmovups %0, %%xmm15" : : "m"(*(const uint8_t(*)[16])pattern));
+	__asm__ volatile("movups %0, %%xmm0\n\tmovups %0, %%xmm15"
+			 :
+			 : "m"(*(const uint8_t(*)[16])pattern));
 	if (xcr0 & 4)
 		__asm__ volatile("vmovups %0, %%ymm0\n\tvmovups %0, %%ymm15" : : "m"(pattern));
 	__asm__ volatile("fninit\n\tfldpi");
@@ -388,13 +417,15 @@ static void extended_registers(const char *name, uint64_t xcr0)
 			cpuid(0, 0);
 	}
 	if (xcr0 & 4)
-		__asm__ volatile("vmovups %%ymm0, %0\n\tvmovups %%ymm15, %1" : "=m"(got), "=m"(last));
+		__asm__ volatile("vmovups %%ymm0, %0\n\tvmovups %%ymm15, %1"
+				 : "=m"(got), "=m"(last));
 	else
 		__asm__ volatile("movups %%xmm0, %0\n\tmovups %%xmm15, %1"
 				 : "=m"(*(uint8_t(*)[16])got), "=m"(*(uint8_t(*)[16])last));
 	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-	check(memcmp(got, pattern, xcr0 & 4 ? 32 : 16) == 0 && memcmp(last, pattern, xcr0 & 4 ? 32 : 16) == 0, name,
-	      "%lx %lx %lx %lx", got[0], got[1], got[2], got[3]);
+	check(memcmp(got, pattern, xcr0 & 4 ? 32 : 16) == 0 &&
+		      memcmp(last, pattern, xcr0 & 4 ? 32 : 16) == 0,
+	      name, "%lx %lx %lx %lx", got[0], got[1], got[2], got[3]);
 	CHECK_EQ("mxcsr-over-stays", mxcsr, 0x1f80);
 	CHECK_EQ("xcr0-over-stays", xgetbv(), xcr0);
 	__asm__ volatile("fstpt %0" : "=m"(*(uint8_t(*)[10])got));
@@ -420,7 +451,8 @@ static void states(void)
 	try_cr4(cr4);
 }
 
-/* (What a breakpoint does can't be seen here: the emulator overlooks stores to pages in its TLB.) */
+/* (What a breakpoint does can't be seen here: the emulator overlooks stores to pages in its TLB.)
+ */
 static void debug_registers(void)
 {
 	uint64_t dr7 = 0x400 | 0x00090002 /* G0, write, 8 bytes */, now;
@@ -439,7 +471,10 @@ static void cr8(void)
 {
 	uint64_t now;
 
-	__asm__ volatile("movq %1, %%cr8\n\tcpuid\n\tmovq %%cr8, %0" : "=r"(now) : "r"(9ull) : "rax", "rbx", "rcx", "rdx");
+	__asm__ volatile("movq %1, %%cr8\n\tcpuid\n\tmovq %%cr8, %0"
+			 : "=r"(now)
+			 : "r"(9ull)
+			 : "rax", "rbx", "rcx", "rdx");
 	CHECK_EQ("cr8", now, 9);
 	CHECK_EQ("cr8-reserved", PROBE("movq %0, %%cr8", , INS("r"(16ull))), VECTOR_GP);
 	__asm__ volatile("movq %0, %%cr8" : : "r"(0ull));

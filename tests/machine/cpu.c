@@ -3,7 +3,8 @@
 
 #define B(n) (1u << (n))
 
-/* --- CPUID ------------------------------------------------------------------------------------------- */
+/* --- CPUID
+ * ------------------------------------------------------------------------------------------- */
 
 static void hidden_features(void)
 {
@@ -81,11 +82,13 @@ static void cpuid_subleaves(void)
 	CHECK_EQ("cpuid-1-ignores-ecx", cpuid(1, 5).eax, cpuid(1, 0).eax);
 }
 
-/* --- XSETBV -------------------------------------------------------------------------------------------- */
+/* --- XSETBV
+ * -------------------------------------------------------------------------------------------- */
 
 static uint32_t try_xsetbv(uint32_t index, uint64_t value)
 {
-	return PROBE("xsetbv", , INS("c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
+	return PROBE("xsetbv", ,
+		     INS("c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))));
 }
 
 static uint64_t xgetbv(uint32_t index)
@@ -147,8 +150,8 @@ static void extended_state(void)
 		CHECK_EQ("xgetbv-7", xgetbv(0), 7);
 		CHECK_EQ("cpuid-d-size-avx", cpuid(0xd, 0).ebx, 832); /* SDM vol. 1, 13.4 */
 		/* Bits 63:32 of RCX are ignored. */
-		CHECK_EQ("xsetbv-wide-rcx", PROBE("xsetbv", , INS("c"(0xdeadull << 32), "a"(7), "d"(0))),
-			 NO_FAULT);
+		CHECK_EQ("xsetbv-wide-rcx",
+			 PROBE("xsetbv", , INS("c"(0xdeadull << 32), "a"(7), "d"(0))), NO_FAULT);
 	}
 	CHECK_EQ("xsetbv-all", try_xsetbv(0, all), NO_FAULT);
 	CHECK_EQ("xgetbv-all", xgetbv(0), all);
@@ -156,7 +159,8 @@ static void extended_state(void)
 	try_xsetbv(0, all & 7);
 }
 
-/* --- instructions ------------------------------------------------------------------------------------ */
+/* --- instructions
+ * ------------------------------------------------------------------------------------ */
 
 static uint8_t area[8192] __attribute__((aligned(64)));
 
@@ -183,7 +187,8 @@ static void instructions(void)
 		 d1.eax & B(2) ? NO_FAULT : VECTOR_GP);
 	WORKS_IF("xsaves", d1.eax & B(3), "xsaves (%0)", INS("r"(area), "a"(3), "d"(0)));
 	WORKS_IF("xrstors", d1.eax & B(3), "xrstors (%0)", INS("r"(area), "a"(3), "d"(0)));
-	WORKS_IF("tpause", seven.ecx & B(5), ".byte 0x66, 0x0f, 0xae, 0xf1", INS("a"(0), "d"(0)), "rcx");
+	WORKS_IF("tpause", seven.ecx & B(5), ".byte 0x66, 0x0f, 0xae, 0xf1", INS("a"(0), "d"(0)),
+		 "rcx");
 	WORKS_IF("umonitor", seven.ecx & B(5), ".byte 0xf3, 0x0f, 0xae, 0xf0", INS("a"(area)));
 	WORKS_IF("monitor", one.ecx & B(3), "monitor", INS("a"(area), "c"(0), "d"(0)));
 	/* A write between the two makes MWAIT fall through. */
@@ -202,10 +207,12 @@ static void refused_instructions(void)
 {
 	static uint64_t operand[2] __attribute__((aligned(16)));
 
-#define REFUSED(name, text, ...) CHECK_EQ("ud-" name, PROBE(text, , INS("D"(operand), ##__VA_ARGS__)), VECTOR_UD)
+#define REFUSED(name, text, ...)                                                                   \
+	CHECK_EQ("ud-" name, PROBE(text, , INS("D"(operand), ##__VA_ARGS__)), VECTOR_UD)
 	REFUSED("vmxon", "vmxon (%%rdi)");
 	REFUSED("vmcall", "vmcall");
-	REFUSED("vmcall-stop", "vmcall", "a"(0x76696769736c7374)); /* the core's own, of before the seal */
+	REFUSED("vmcall-stop", "vmcall",
+		"a"(0x76696769736c7374)); /* the core's own, of before the seal */
 	REFUSED("vmcall-seal", "vmcall", "a"(0x766967697365616c));
 	REFUSED("vmlaunch", "vmlaunch");
 	REFUSED("vmresume", "vmresume");

@@ -5,15 +5,15 @@
 #define IF     0x200ull
 #define DR6_BS (1u << 14)
 
-#define APIC	  0xfee00000ull
-#define APIC_ID	  0x20
-#define APIC_EOI  0xb0
-#define APIC_SVR  0xf0
-#define ICR_LOW	  0x300
-#define ICR_HIGH  0x310
-#define IPI_NMI	  0x4400 /* assert, NMI, physical */
-#define IPI_FIXED 0x4000
-#define SELF	  0x40000
+#define APIC	   0xfee00000ull
+#define APIC_ID	   0x20
+#define APIC_EOI   0xb0
+#define APIC_SVR   0xf0
+#define ICR_LOW	   0x300
+#define ICR_HIGH   0x310
+#define IPI_NMI	   0x4400 /* assert, NMI, physical */
+#define IPI_FIXED  0x4000
+#define SELF	   0x40000
 #define VECTOR_IPI 0x40u
 
 extern void nested_nmi_stub(void);
@@ -30,7 +30,8 @@ static void send(uint32_t command)
 	*apic_reg(ICR_LOW) = command;
 }
 
-/* --- single steps ------------------------------------------------------------------------------------- */
+/* --- single steps
+ * ------------------------------------------------------------------------------------- */
 
 #define STEPS 16
 static uint64_t step_rip[STEPS], step_dr6;
@@ -49,22 +50,23 @@ static bool on_debug(struct frame *f)
 	return true;
 }
 
-/* One instruction with TF, then a NOP: a #DB behind each. RAX and RDX begin with a and d; operands are
- * numbered from 4. */
+/* One instruction with TF, then a NOP: a #DB behind each. RAX and RDX begin with a and d; operands
+ * are numbered from 4. */
 #define STEP(name, a, d, text, ...)                                                                \
 	do {                                                                                       \
 		uint64_t first, next, rax = (a), rdx = (d);                                        \
 		steps = 0;                                                                         \
 		__asm__ volatile("leaq 2f(%%rip), %0\n\tleaq 3f(%%rip), %1\n\t"                    \
-				 "pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t" text            \
-				 "\n2:\tnop\n3:\tnop\n\t"                                        \
-				 "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq"                      \
+				 "pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t" text                 \
+				 "\n2:\tnop\n3:\tnop\n\t"                                          \
+				 "pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq"                        \
 				 : "=&r"(first), "=&r"(next), "+a"(rax), "+d"(rdx)                 \
 				 : __VA_ARGS__                                                     \
 				 : "rbx", "rcx", "memory", "cc");                                  \
 		check(steps >= 3 && step_rip[0] == first && step_rip[1] == next, name,             \
-		      "%u steps, %lx %lx, not %lx %lx", steps, step_rip[0], step_rip[1], first, next); \
-		check(step_dr6 & DR6_BS, name, "DR6 %lx", step_dr6);                               \
+		      "%u steps, %lx %lx, not %lx %lx", steps, step_rip[0], step_rip[1], first,    \
+		      next);                                                                       \
+		check(step_dr6 &DR6_BS, name, "DR6 %lx", step_dr6);                                \
 	} while (0)
 
 static void single_steps(void)
@@ -83,14 +85,16 @@ static void single_steps(void)
 	STEP("step-cr0-back", 0, 0, "movq %4, %%cr0", "r"(read_cr0() ^ 0x20));
 	STEP("step-wbinvd", 0, 0, "wbinvd");
 	{
-		/* An instruction that faults gives no step: the handler's frame has TF, the handler has not. */
+		/* An instruction that faults gives no step: the handler's frame has TF, the handler
+		 * has not. */
 		uint32_t vector;
 
 		steps = 0;
 		vector = PROBE("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tvmcall", , );
 		CHECK_EQ("step-fault-vector", vector, VECTOR_UD);
 		__asm__ volatile("pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" : : : "memory", "cc");
-		check(step_rip[0] != last_fault.rip, "step-fault-no-debug-first", "%lx", step_rip[0]);
+		check(step_rip[0] != last_fault.rip, "step-fault-no-debug-first", "%lx",
+		      step_rip[0]);
 	}
 	/* MOV SS holds a step back for one instruction, also when that one exits. */
 	steps = 0;
@@ -103,13 +107,14 @@ static void single_steps(void)
 				 : "=&r"(after)
 				 : "r"(ss), "d"(0x2fd)
 				 : "rax", "memory", "cc");
-		check(steps >= 1 && step_rip[0] == after, "step-behind-mov-ss", "%u steps, %lx not %lx", steps,
-		      step_rip[0], after);
+		check(steps >= 1 && step_rip[0] == after, "step-behind-mov-ss",
+		      "%u steps, %lx not %lx", steps, step_rip[0], after);
 	}
 	handlers[VECTOR_DB] = NULL;
 }
 
-/* --- interrupt shadows ------------------------------------------------------------------------------- */
+/* --- interrupt shadows
+ * ------------------------------------------------------------------------------- */
 
 static volatile uint32_t interrupts;
 static volatile uint64_t interrupt_rip;
@@ -134,7 +139,9 @@ static void shadows(void)
 		;
 	CHECK_EQ("cli-holds", interrupts, 0);
 	__asm__ volatile("leaq 1f(%%rip), %0\n\tsti\n\tcpuid\n1:\tnop\n\tnop\n\tcli"
-			 : "=&S"(first) : : "rax", "rbx", "rcx", "rdx", "memory");
+			 : "=&S"(first)
+			 :
+			 : "rax", "rbx", "rcx", "rdx", "memory");
 	CHECK_EQ("sti-cpuid-interrupt", interrupts, 1);
 	CHECK_EQ("sti-cpuid-rip", interrupt_rip, first);
 	interrupts = 0;
@@ -142,7 +149,9 @@ static void shadows(void)
 	for (volatile int i = 0; i < 1000; i++)
 		;
 	__asm__ volatile("leaq 1f(%%rip), %0\n\tsti\n\tinb %%dx, %%al\n1:\tnop\n\tnop\n\tcli"
-			 : "=&S"(first) : "d"(0x2fd) : "rax", "memory");
+			 : "=&S"(first)
+			 : "d"(0x2fd)
+			 : "rax", "memory");
 	CHECK_EQ("sti-in-interrupt", interrupts, 1);
 	CHECK_EQ("sti-in-rip", interrupt_rip, first);
 	interrupts = 0;
@@ -151,7 +160,9 @@ static void shadows(void)
 		;
 	/* STI; a read of the block (which is stepped by Vigil); the interrupt comes behind it. */
 	__asm__ volatile("leaq 1f(%%rip), %0\n\tsti\n\tmovb (%1), %%al\n1:\tnop\n\tnop\n\tcli"
-			 : "=&S"(first) : "r"(block_base) : "rax", "memory");
+			 : "=&S"(first)
+			 : "r"(block_base)
+			 : "rax", "memory");
 	CHECK_EQ("sti-hidden-interrupt", interrupts, 1);
 	CHECK_EQ("sti-hidden-rip", interrupt_rip, first);
 	interrupts = 0;
@@ -160,7 +171,9 @@ static void shadows(void)
 	for (volatile int i = 0; i < 1000; i++)
 		;
 	__asm__ volatile("leaq 1f(%%rip), %0\n\tsti\n\tmovq %1, %%cr3\n1:\tnop\n\tnop\n\tcli"
-			 : "=&S"(second) : "r"(read_cr3() | 8) : "memory");
+			 : "=&S"(second)
+			 : "r"(read_cr3() | 8)
+			 : "memory");
 	CHECK_EQ("sti-cr3-interrupt", interrupts, 1);
 	CHECK_EQ("sti-cr3-rip", interrupt_rip, second);
 	try_cr3((uint64_t)page_root);
@@ -172,7 +185,9 @@ static void shadows(void)
 	handlers[VECTOR_IPI] = NULL;
 }
 
-/* --- NMIs ------------------------------------------------------------------------------------------------ */
+/* --- NMIs
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static volatile uint32_t nmis;
 
@@ -243,12 +258,15 @@ static void work_fault(uint32_t i)
 static void work_shadow(uint32_t i)
 {
 	(void)i;
-	__asm__ volatile("movl %0, %%ss\n\tcpuid" : : "r"(SEL_DATA) : "rax", "rbx", "rcx", "rdx", "memory");
+	__asm__ volatile("movl %0, %%ss\n\tcpuid"
+			 :
+			 : "r"(SEL_DATA)
+			 : "rax", "rbx", "rcx", "rdx", "memory");
 	__asm__ volatile("sti\n\tinb %%dx, %%al\n\tcli" : : "d"(0x2fd) : "rax", "memory");
 }
 
-/* The NMI handler exits, sends itself another NMI, and exits again: that one comes after its IRET, not
- * before, and once. */
+/* The NMI handler exits, sends itself another NMI, and exits again: that one comes after its IRET,
+ * not before, and once. */
 static void nested(void)
 {
 	uint64_t before;

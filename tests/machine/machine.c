@@ -49,7 +49,8 @@ static uint8_t fault_stack[2][8192] __attribute__((aligned(16)));
 static uint8_t map[MAP_SIZE] __attribute__((aligned(16)));
 static uint32_t results;
 
-/* --- results ---------------------------------------------------------------------------------------- */
+/* --- results
+ * ---------------------------------------------------------------------------------------- */
 
 static void print(const char *fmt, va_list args)
 {
@@ -96,7 +97,8 @@ void done(void)
 		__asm__ volatile("pause");
 }
 
-/* --- exceptions ------------------------------------------------------------------------------------- */
+/* --- exceptions
+ * ------------------------------------------------------------------------------------- */
 
 void trap_handle(struct frame *f)
 {
@@ -114,12 +116,13 @@ void trap_handle(struct frame *f)
 		return;
 	}
 	__asm__ volatile("movq %%cr2, %0" : "=r"(last_fault.cr2));
-	check(false, "unexpected-exception", "vector %lu code %lx rip %lx (trap_handle %lx) rsp %lx cr2 %lx",
-	      f->vector, f->code, f->rip, (uint64_t)&trap_handle, f->rsp, last_fault.cr2);
-	note("rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx", f->rax, f->rbx, f->rcx, f->rdx, f->rsi,
-	     f->rdi, f->rbp);
-	note("r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx", f->r8, f->r9, f->r10, f->r11,
-	     f->r12, f->r13, f->r14, f->r15);
+	check(false, "unexpected-exception",
+	      "vector %lu code %lx rip %lx (trap_handle %lx) rsp %lx cr2 %lx", f->vector, f->code,
+	      f->rip, (uint64_t)&trap_handle, f->rsp, last_fault.cr2);
+	note("rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx", f->rax, f->rbx, f->rcx,
+	     f->rdx, f->rsi, f->rdi, f->rbp);
+	note("r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx", f->r8, f->r9, f->r10,
+	     f->r11, f->r12, f->r13, f->r14, f->r15);
 	done();
 }
 
@@ -141,10 +144,13 @@ void gate_reset(uint32_t vector)
 {
 	/* #DF and #MC on stacks of their own: the test's may be what is wrong. */
 	gate_set(vector, (void (*)(void))(uintptr_t)(trap_stubs + 16ull * vector),
-		 vector == 8 ? 1 : vector == 18 ? 2 : 0);
+		 vector == 8	? 1
+		 : vector == 18 ? 2
+				: 0);
 }
 
-/* --- tables -------------------------------------------------------------------------------------------- */
+/* --- tables
+ * -------------------------------------------------------------------------------------------- */
 
 uint64_t *pd_entry(uint64_t address)
 {
@@ -216,7 +222,9 @@ static void tables_init(void)
 	__asm__ volatile("ltr %w0" : : "r"(SEL_TSS));
 }
 
-/* --- start ------------------------------------------------------------------------------------------------ */
+/* --- start
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void look_at_map(const uint8_t *entries, UINTN size, UINTN step)
 {
@@ -240,7 +248,8 @@ static EFI_STATUS take_machine(EFI_HANDLE image, EFI_BOOT_SERVICES *bs)
 	EFI_PHYSICAL_ADDRESS low = 0x9ffff;
 	EFI_STATUS status;
 
-	status = bs->AllocatePages(AllocateMaxAddress, EfiLoaderData, (LOW_SIZE + 0xf000) / PAGE, &low);
+	status = bs->AllocatePages(AllocateMaxAddress, EfiLoaderData, (LOW_SIZE + 0xf000) / PAGE,
+				   &low);
 	if (EFI_ERROR(status))
 		return status;
 	low_base = (low + 0xffff) & ~0xffffull;
@@ -287,7 +296,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	done();
 }
 
-/* --- MSRs --------------------------------------------------------------------------------------------------- */
+/* --- MSRs
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 uint32_t try_rdmsr(uint32_t msr, uint64_t *value)
 {

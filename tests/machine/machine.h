@@ -1,7 +1,7 @@
 /* What the machine tests are written with: UEFI applications that take the whole machine over (boot
- * services ended, own GDT, IDT and page tables) and hold what the processor does under Vigil against
- * the SDM. Each result is a line on COM1: `ok NAME` or `FAIL NAME details`, at the end `DONE COUNT`;
- * test_machine.py reads them.
+ * services ended, own GDT, IDT and page tables) and hold what the processor does under Vigil
+ * against the SDM. Each result is a line on COM1: `ok NAME` or `FAIL NAME details`, at the end
+ * `DONE COUNT`; test_machine.py reads them.
  *
  * On the BSP with interrupts off, unless a function says otherwise.
  */
@@ -14,7 +14,8 @@
 
 #define PAGE 4096ull
 
-/* --- results -------------------------------------------------------------------------------------- */
+/* --- results
+ * -------------------------------------------------------------------------------------- */
 
 /* One result; the details are printed when `good` is false. */
 void check(bool good, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -34,16 +35,17 @@ void test_main(void);
 /* An application may define it: called before boot services end, with the EFI system table. */
 void test_prepare(void *table);
 
-/* --- exceptions ------------------------------------------------------------------------------------- */
+/* --- exceptions
+ * ------------------------------------------------------------------------------------- */
 
-#define VECTOR_DB 1u
+#define VECTOR_DB  1u
 #define VECTOR_NMI 2u
-#define VECTOR_BP 3u
-#define VECTOR_UD 6u
-#define VECTOR_NM 7u
-#define VECTOR_GP 13u
-#define VECTOR_PF 14u
-#define NO_FAULT  0x100u
+#define VECTOR_BP  3u
+#define VECTOR_UD  6u
+#define VECTOR_NM  7u
+#define VECTOR_GP  13u
+#define VECTOR_PF  14u
+#define NO_FAULT   0x100u
 
 struct frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
@@ -63,8 +65,8 @@ struct fault {
 extern struct fault last_fault;
 extern volatile uint64_t recover_rip, recover_rsp;
 
-/* Execute `text`; a fault in it ends it (registers as they were at the fault). The value is the vector,
- * more is in last_fault. R15 is taken. BSP only. */
+/* Execute `text`; a fault in it ends it (registers as they were at the fault). The value is the
+ * vector, more is in last_fault. R15 is taken. BSP only. */
 #define OUTS(...) __VA_ARGS__
 #define INS(...)  __VA_ARGS__
 #define PROBE(text, outs, ins, ...)                                                                \
@@ -74,8 +76,7 @@ extern volatile uint64_t recover_rip, recover_rsp;
 				 "movq %%r15, recover_rip(%%rip)\n\t"                              \
 				 "movq %%rsp, recover_rsp(%%rip)\n\t" text "\n"                    \
 				 "99:\tmovq $0, recover_rip(%%rip)"                                \
-				 : outs                                                            \
-				 : ins                                                             \
+				 : outs:ins                                                        \
 				 : "r15", "memory", "cc", ##__VA_ARGS__);                          \
 		last_fault.vector;                                                                 \
 	})
@@ -84,18 +85,19 @@ extern volatile uint64_t recover_rip, recover_rsp;
 void gate_set(uint32_t vector, void (*stub)(void), uint32_t ist);
 void gate_reset(uint32_t vector);
 
-/* --- the machine -------------------------------------------------------------------------------------- */
+/* --- the machine
+ * -------------------------------------------------------------------------------------- */
 
 #define SEL_CODE64 0x08
 #define SEL_DATA   0x10
 #define SEL_CODE32 0x18
 #define SEL_CODE16 0x20 /* base: low memory, see low_base */
 #define SEL_DATA16 0x28
-#define SEL_TSS    0x30
+#define SEL_TSS	   0x30
 
 extern uint64_t block_base, block_size; /* Vigil's, from the firmware's memory map */
-extern uint64_t low_base;               /* 128 KiB below 1 MiB, 64 KiB aligned; identity mapped */
-extern uint64_t ram_top;                /* end of the highest RAM */
+extern uint64_t low_base;		/* 128 KiB below 1 MiB, 64 KiB aligned; identity mapped */
+extern uint64_t ram_top;		/* end of the highest RAM */
 
 /* The page tables: the first 4 GiB, identity mapped with 2 MiB pages. */
 #define PTE_P  1ull
@@ -116,7 +118,8 @@ extern uint64_t gdt[8];
 /* Load the test's own tables on another CPU (its own TSS is not needed there). */
 void load_tables(void);
 
-/* --- instructions ---------------------------------------------------------------------------------- */
+/* --- instructions
+ * ---------------------------------------------------------------------------------- */
 
 static inline void out8(uint16_t port, uint8_t v)
 {

@@ -1,5 +1,5 @@
-/* Vigil's own memory, from inside the guest: reads give ones, writes go nowhere, code there is #UD, and
- * every instruction that touches it does its other half as ever. */
+/* Vigil's own memory, from inside the guest: reads give ones, writes go nowhere, code there is #UD,
+ * and every instruction that touches it does its other half as ever. */
 #include "tests/machine/machine.h"
 
 #define ONES	 (~0ull)
@@ -41,7 +41,8 @@ static void rep_movsb(void *to, const void *from, uint64_t n)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
 
-/* --- plain accesses ------------------------------------------------------------------------------------ */
+/* --- plain accesses
+ * ------------------------------------------------------------------------------------ */
 
 static void reads(void)
 {
@@ -79,11 +80,12 @@ static void borders(void)
 
 	memset(buffer, 0x55, sizeof(buffer));
 	rep_movsb(buffer, (const void *)(begin - 32), 64);
-	check(memcmp(buffer, (const void *)(begin - 32), 32) == 0 && all(buffer + 32, 32, 0xff) && buffer[64] == 0x55,
+	check(memcmp(buffer, (const void *)(begin - 32), 32) == 0 && all(buffer + 32, 32, 0xff) &&
+		      buffer[64] == 0x55,
 	      "rep-movs-into-the-block", "%x %x %x", buffer[31], buffer[32], buffer[64]);
 	rep_movsb(buffer, (const void *)(end - 32), 64);
-	check(all(buffer, 32, 0xff) && memcmp(buffer + 32, (const void *)end, 32) == 0, "rep-movs-out-of-the-block",
-	      "%x %x", buffer[31], buffer[32]);
+	check(all(buffer, 32, 0xff) && memcmp(buffer + 32, (const void *)end, 32) == 0,
+	      "rep-movs-out-of-the-block", "%x %x", buffer[31], buffer[32]);
 
 	old = read64(begin - 8);
 	near = read64(begin - 4);
@@ -126,14 +128,16 @@ static void long_instructions(void)
 	CHECK_EQ("outs-from-the-block", read64(block_base + 0xff8), ONES);
 }
 
-/* --- code, stacks, page tables -------------------------------------------------------------------------- */
+/* --- code, stacks, page tables
+ * -------------------------------------------------------------------------- */
 
 static void execution(void)
 {
 	/* All ones: GRP5 with an undefined operation (SDM vol. 2, table A-6). */
 	CHECK_EQ("execute", PROBE("call *%0", , INS("r"(block_base + 0x2000))), VECTOR_UD);
 	CHECK_EQ("execute-rip", last_fault.rip, block_base + 0x2000);
-	CHECK_EQ("execute-last-byte", PROBE("call *%0", , INS("r"(block_base + 0x2fff))), VECTOR_UD);
+	CHECK_EQ("execute-last-byte", PROBE("call *%0", , INS("r"(block_base + 0x2fff))),
+		 VECTOR_UD);
 	CHECK_EQ("execute-begin", PROBE("jmp *%0", , INS("r"(block_base))), VECTOR_UD);
 	/* An instruction that begins before the block and ends in it: MOV $imm64, %rax */
 	{
@@ -154,8 +158,11 @@ static void stack(void)
 {
 	uint64_t popped, before;
 
-	__asm__ volatile("movq %%rsp, %%r15\n\tmovq %1, %%rsp\n\tpushq $1\n\tpushq $2\n\tpopq %0\n\tmovq %%r15, %%rsp"
-			 : "=r"(popped) : "r"(block_base + 0x5008) : "r15", "memory");
+	__asm__ volatile("movq %%rsp, %%r15\n\tmovq %1, %%rsp\n\tpushq $1\n\tpushq $2\n\tpopq "
+			 "%0\n\tmovq %%r15, %%rsp"
+			 : "=r"(popped)
+			 : "r"(block_base + 0x5008)
+			 : "r15", "memory");
 	CHECK_EQ("stack-pop", popped, ONES);
 	gate_set(VECTOR_PF, stackless_stub, 0); /* a frame there can't be read back */
 	before = stackless_count;
@@ -167,7 +174,8 @@ static void stack(void)
 /* Event deliveries whose stack is at `where`, where pushes go nowhere: each happens once. */
 static void deliveries(const char *name, uint64_t where)
 {
-	static const uint32_t vectors[] = {VECTOR_NMI, VECTOR_UD, VECTOR_GP, VECTOR_PF, 0x40, 0x80, VECTOR_BP};
+	static const uint32_t vectors[] = {VECTOR_NMI, VECTOR_UD, VECTOR_GP, VECTOR_PF,
+					   0x40,       0x80,	  VECTOR_BP};
 	volatile uint32_t *apic = (volatile uint32_t *)0xfee00000;
 	uint64_t before;
 
@@ -176,7 +184,8 @@ static void deliveries(const char *name, uint64_t where)
 #define DELIVERED(what, text, ...)                                                                 \
 	before = stackless_count;                                                                  \
 	PROBE("movq %0, %%rsp\n\t" text, , INS("r"(where), ##__VA_ARGS__));                        \
-	check(stackless_count == before + 1, name, "%s delivered %lu times", what, stackless_count - before)
+	check(stackless_count == before + 1, name, "%s delivered %lu times", what,                 \
+	      stackless_count - before)
 	DELIVERED("INT", "int $0x80");
 	DELIVERED("INT3", "int3");
 	DELIVERED("#UD", "ud2");
@@ -185,7 +194,8 @@ static void deliveries(const char *name, uint64_t where)
 	apic[0xf0 / 4] = 0x1ff;
 	/* An interrupt of the local APIC to itself, fixed vector 0x40. */
 	apic[0x310 / 4] = 0;
-	DELIVERED("interrupt", "movl $0x44040, (%1)\n\tsti\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tud2",
+	DELIVERED("interrupt",
+		  "movl $0x44040, (%1)\n\tsti\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tnop\n\tud2",
 		  "a"(&apic[0x300 / 4]));
 	__asm__ volatile("cli");
 	apic[0xb0 / 4] = 0;
@@ -207,7 +217,8 @@ static void page_tables(void)
 	try_cr3(read_cr3());
 }
 
-/* --- faults in between -------------------------------------------------------------------------------- */
+/* --- faults in between
+ * -------------------------------------------------------------------------------- */
 
 static void fault_in_between(void)
 {
@@ -217,8 +228,10 @@ static void fault_in_between(void)
 	map_page((uint64_t)absent, 0);
 	try_cr3(read_cr3());
 	/* The hidden half is opened, then the other half faults. */
-	CHECK_EQ("fault-after-read", PROBE("movsq", , INS("S"(block_base), "D"(absent))), VECTOR_PF);
-	CHECK_EQ("fault-before-write", PROBE("movsq", , INS("S"(absent), "D"(block_base))), VECTOR_PF);
+	CHECK_EQ("fault-after-read", PROBE("movsq", , INS("S"(block_base), "D"(absent))),
+		 VECTOR_PF);
+	CHECK_EQ("fault-before-write", PROBE("movsq", , INS("S"(absent), "D"(block_base))),
+		 VECTOR_PF);
 	CHECK_EQ("fault-closes", read64(block_base), ONES);
 	map_page((uint64_t)absent, (uint64_t)absent | PTE_P | PTE_W);
 	try_cr3(read_cr3());
@@ -230,7 +243,8 @@ static void fault_in_between(void)
 	CHECK_EQ("write-then-fault", wrong, 0);
 }
 
-/* --- where nothing is ---------------------------------------------------------------------------------- */
+/* --- where nothing is
+ * ---------------------------------------------------------------------------------- */
 
 static uint64_t far_pdpt[512] __attribute__((aligned(4096)));
 static uint64_t far_pd[512] __attribute__((aligned(4096)));
@@ -255,14 +269,17 @@ static void empty_bus(void)
 		uint64_t at = window(places[i]);
 
 		PROBE("movq (%0), %%rax", , INS("r"(at)), "rax");
-		check(last_fault.vector == NO_FAULT, "empty-bus-read", "%lx: vector %u", places[i], last_fault.vector);
+		check(last_fault.vector == NO_FAULT, "empty-bus-read", "%lx: vector %u", places[i],
+		      last_fault.vector);
 		PROBE("movq %0, (%0)", , INS("r"(at + 8)));
-		check(last_fault.vector == NO_FAULT, "empty-bus-write", "%lx: vector %u", places[i], last_fault.vector);
+		check(last_fault.vector == NO_FAULT, "empty-bus-write", "%lx: vector %u", places[i],
+		      last_fault.vector);
 	}
 	if (bits > 39) {
 		uint64_t at = window(last);
 
-		CHECK_EQ("empty-bus-last", PROBE("movq (%0), %%rax", , INS("r"(at)), "rax"), NO_FAULT);
+		CHECK_EQ("empty-bus-last", PROBE("movq (%0), %%rax", , INS("r"(at)), "rax"),
+			 NO_FAULT);
 	}
 	deliveries("delivery-on-empty-bus", window(HIGH_GPA + (4ull << 30)) + 0x8000);
 }

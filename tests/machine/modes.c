@@ -44,7 +44,8 @@ static void make_tables(void)
 		for (uint64_t j = 0; j < 512; j++)
 			pd[i][j] = (i << 30 | j << 21) | 0x83;
 	}
-	/* 0xc0000000: the 2 MiB with low_base in its page's place, and in the other PDPT what is 64 KiB on. */
+	/* 0xc0000000: the 2 MiB with low_base in its page's place, and in the other PDPT what is 64
+	 * KiB on. */
 	static uint64_t table[2][512] __attribute__((aligned(4096)));
 
 	table[0][0] = low_base | 3;
@@ -88,7 +89,8 @@ static void fill(void)
 	*(volatile uint32_t *)(low_base + 0x10700) = 0x22222222;
 }
 
-static void hold_against(const volatile struct result *r, uint32_t cr0_pe_pg, uint32_t efer, const char *name)
+static void hold_against(const volatile struct result *r, uint32_t cr0_pe_pg, uint32_t efer,
+			 const char *name)
 {
 	check(r->cpuid == cpuid(1, 0).eax, name, "CPUID %x", r->cpuid);
 	check(r->feature_control == 1, name, "FEATURE_CONTROL %x", r->feature_control);
@@ -108,8 +110,9 @@ void test_main(void)
 	for (int i = 0; i < 3; i++) {
 		fill();
 		way(low_base);
-		check(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4, "back-in-long-mode",
-		      "CR0 %lx CR3 %lx CR4 %lx", read_cr0(), read_cr3(), read_cr4());
+		check(read_cr0() == cr0 && read_cr3() == cr3 && read_cr4() == cr4,
+		      "back-in-long-mode", "CR0 %lx CR3 %lx CR4 %lx", read_cr0(), read_cr3(),
+		      read_cr4());
 	}
 	hold_against(&r[0], 0x80000001, 0x500, "compatibility-mode");
 	CHECK_EQ("compatibility-cr3", r[0].a, cr3);
@@ -123,8 +126,8 @@ void test_main(void)
 	CHECK_EQ("real-mode-reached", r[4].a, 0x123);
 	CHECK_EQ("real-mode-undefined", r[4].b, 2);
 	CHECK_EQ("real-mode-int", r[5].port, 0x80);
-	/* IP of the fault: behind CPUID, which is beyond the segment (SDM vol. 3, 5.3). The pushed IP has
-	 * 16 bits. */
+	/* IP of the fault: behind CPUID, which is beyond the segment (SDM vol. 3, 5.3). The pushed
+	 * IP has 16 bits. */
 	CHECK_EQ("segment-end-fault", r[5].feature_control, 0);
 	CHECK_EQ("segment-end-back", r[5].cpuid, 0x456);
 }

@@ -1,4 +1,5 @@
-/* Model-specific registers: those that don't exist, those that Vigil traps, those it must leave alone. */
+/* Model-specific registers: those that don't exist, those that Vigil traps, those it must leave
+ * alone. */
 #include "tests/machine/machine.h"
 
 #define MSR_TSC		    0x10
@@ -29,31 +30,36 @@
 #define APIC_BASE_EXTD (1ull << 10)
 #define APIC_BASE_EN   (1ull << 11)
 
-/* --- what does not exist ---------------------------------------------------------------------------- */
+/* --- what does not exist
+ * ---------------------------------------------------------------------------- */
 
 static void absent(uint32_t msr)
 {
 	uint64_t a = 0x1111111122222222, c = 0x3333333300000000 | msr, d = 0x4444444455555555;
 	uint32_t vector = PROBE("rdmsr", OUTS("+a"(a), "+c"(c), "+d"(d)), );
 
-	check(vector == VECTOR_GP && last_fault.code == 0, "absent-read", "MSR %x: vector %u", msr, vector);
+	check(vector == VECTOR_GP && last_fault.code == 0, "absent-read", "MSR %x: vector %u", msr,
+	      vector);
 	check(a == 0x1111111122222222 && c == (0x3333333300000000 | msr) && d == 0x4444444455555555,
 	      "absent-read-registers", "MSR %x: %lx %lx %lx", msr, a, c, d);
 	vector = PROBE("wrmsr", OUTS("+a"(a), "+c"(c), "+d"(d)), );
-	check(vector == VECTOR_GP && last_fault.code == 0, "absent-write", "MSR %x: vector %u", msr, vector);
+	check(vector == VECTOR_GP && last_fault.code == 0, "absent-write", "MSR %x: vector %u", msr,
+	      vector);
 }
 
 static void absent_msrs(void)
 {
 	static const uint32_t list[] = {
-		0x1234, 0x1fff, 0xc0000200, 0xc0001fff,			     /* within the bitmap's ranges */
-		0x2000, 0x40000000, 0x40000001, 0x40000073, 0x4b564d00, 0x4b564d05, /* outside */
-		0xbfffffff, 0xc0002000, 0xc0010000, 0xc0010015, 0xc0010117, 0xffffffff,
+		0x1234,	    0x1fff,	0xc0000200, 0xc0001fff, /* within the bitmap's ranges */
+		0x2000,	    0x40000000, 0x40000001, 0x40000073,
+		0x4b564d00, 0x4b564d05, /* outside */
+		0xbfffffff, 0xc0002000, 0xc0010000, 0xc0010015,
+		0xc0010117, 0xffffffff,
 	};
 	static const uint32_t hidden[] = {
-		0x480, 0x481, 0x484, 0x48a, 0x48b, 0x48c, 0x491, /* VMX */
-		0x8c, 0x9b, 0x560, 0x570, 0x580, 0x600, 0x6a0, 0x6a2, 0x6a8, 0x6e1, 0x981, 0x985, 0x17d0, 0x1c4,
-		0x3f1, 0x14ce, 0xc0010114,
+		0x480, 0x481, 0x484, 0x48a,  0x48b, 0x48c, 0x491, /* VMX */
+		0x8c,  0x9b,  0x560, 0x570,  0x580, 0x600, 0x6a0,  0x6a2,      0x6a8,
+		0x6e1, 0x981, 0x985, 0x17d0, 0x1c4, 0x3f1, 0x14ce, 0xc0010114,
 	};
 
 	for (uint32_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -62,7 +68,8 @@ static void absent_msrs(void)
 		absent(hidden[i]);
 }
 
-/* --- registers that can be written and read back ------------------------------------------------------ */
+/* --- registers that can be written and read back
+ * ------------------------------------------------------ */
 
 static void reads_back(const char *name, uint32_t msr, uint64_t value)
 {
@@ -142,11 +149,13 @@ static void tsc(void)
 	check(last > first, "tsc-runs", "%lx %lx", first, last);
 }
 
-/* --- what Vigil traps ------------------------------------------------------------------------------------ */
+/* --- what Vigil traps
+ * ------------------------------------------------------------------------------------ */
 
 static void feature_control(void)
 {
-	CHECK_EQ("feature-control", rdmsr(MSR_FEATURE_CONTROL), 1); /* locked, everything off (SDM 24.7) */
+	CHECK_EQ("feature-control", rdmsr(MSR_FEATURE_CONTROL),
+		 1); /* locked, everything off (SDM 24.7) */
 	refuses("feature-control-write", MSR_FEATURE_CONTROL, 5);
 	refuses("feature-control-rewrite", MSR_FEATURE_CONTROL, 1);
 }
@@ -212,8 +221,8 @@ static void mtrrs(void)
 	refuses("mtrr-physmask-beyond", MSR_MTRR_PHYSBASE0 + 1, 1ull << 62 | 0x800);
 	refuses("mtrr-fixed-type", MSR_MTRR_FIX64K, 0x0606060606060607);
 
-	/* All memory uncached and the MTRRs off, as Linux does while it writes them: it works, and Vigil
-	 * with it. */
+	/* All memory uncached and the MTRRs off, as Linux does while it writes them: it works, and
+	 * Vigil with it. */
 	CHECK_EQ("mtrrs-off", try_wrmsr(MSR_MTRR_DEF_TYPE, 0), NO_FAULT);
 	*memory = 0x123456789abcdef;
 	cpuid(0, 0);
@@ -249,7 +258,8 @@ static void xss(void)
 	refuses("xss-all", MSR_XSS, ~0ull);
 }
 
-/* --- the local APIC's place and mode ------------------------------------------------------------------- */
+/* --- the local APIC's place and mode
+ * ------------------------------------------------------------------- */
 
 static uint32_t apic_id_at(uint64_t base)
 {

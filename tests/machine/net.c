@@ -1,5 +1,5 @@
-/* The network card from the guest's side: configuration space, the virtio-net device in the card's place,
- * and drivers that break the rules of its rings, one after the other. */
+/* The network card from the guest's side: configuration space, the virtio-net device in the card's
+ * place, and drivers that break the rules of its rings, one after the other. */
 #include "tests/machine/machine.h"
 
 #define CONFIG_ADDRESS 0xcf8
@@ -11,7 +11,7 @@
 #define CAPABILITIES   0x34
 
 #define PORTS  0xd000u /* where the test puts the virtio registers */
-#define COMMON 0x00	/* offsets that the capabilities must confirm */
+#define COMMON 0x00    /* offsets that the capabilities must confirm */
 #define NOTIFY 0x40
 #define ISR    0x50
 #define DEVICE 0x60
@@ -63,7 +63,8 @@ static struct queue queues[2];
 static uint8_t frame[4096] __attribute__((aligned(64)));
 static uint32_t faults; /* that the device must have told */
 
-/* --- configuration space ------------------------------------------------------------------------------ */
+/* --- configuration space
+ * ------------------------------------------------------------------------------ */
 
 static void select(uint32_t where, uint32_t off)
 {
@@ -112,12 +113,14 @@ static void config_widths(void)
 	in32(CONFIG_DATA + 2);
 	in32(CONFIG_DATA - 2);
 	CHECK_EQ("config-address-kept", in32(CONFIG_ADDRESS), device);
-	CHECK_EQ("config-id-read-only", (write_config(device, 0, 0x12345678), read_config(device, 0)), id);
+	CHECK_EQ("config-id-read-only",
+		 (write_config(device, 0, 0x12345678), read_config(device, 0)), id);
 	select(device, 0x3c);
 	out8(CONFIG_DATA, 0x5a);
 	CHECK_EQ("config-byte-write", in8(CONFIG_DATA), 0x5a);
 	out16(CONFIG_DATA, 0x1234);
-	CHECK_EQ("config-word-write-masks", in8(CONFIG_DATA), 0x34); /* the pin above is read-only */
+	CHECK_EQ("config-word-write-masks", in8(CONFIG_DATA),
+		 0x34); /* the pin above is read-only */
 	/* Without the enable bit it is no configuration access. */
 	select(device & ~ENABLE, 0x3c);
 	out8(CONFIG_DATA, 0x77);
@@ -183,7 +186,8 @@ static void bars(void)
 		else if (mask & 1)
 			CHECK_EQ("card-ports-dead", in32((uint16_t)(old & ~3u)), 0xffffffff);
 		else
-			CHECK_EQ("card-registers-hidden", *(volatile uint32_t *)(uint64_t)(old & ~15u), 0xffffffff);
+			CHECK_EQ("card-registers-hidden",
+				 *(volatile uint32_t *)(uint64_t)(old & ~15u), 0xffffffff);
 	}
 }
 
@@ -196,16 +200,21 @@ static void alert_port(void)
 			all &= in8((uint16_t)(COM2 + i));
 	CHECK_EQ("com2-reads-ones", all, 0xff);
 	CHECK_EQ("com2-line-status", in8(COM2 + 5), 0x60); /* idle: nobody shall wait for it */
-	out8(COM2 + 7, 0x5a); /* the scratch register */
+	out8(COM2 + 7, 0x5a);				   /* the scratch register */
 	CHECK_EQ("com2-no-scratch", in8(COM2 + 7), 0xff);
 	CHECK_EQ("com2-word", in16(COM2 + 2), 0xffff);
 	CHECK_EQ("com2-dword", in32(COM2 + 4), 0xffffffff);
 	CHECK_EQ("com2-before", in16(COM2 - 1) >> 8, 0xff);
+	/* String instructions on ports of Vigil's are refused. */
+	CHECK_EQ("com2-ins", PROBE("insb", , INS("d"(COM2 + 5), "D"(frame))), VECTOR_GP);
+	CHECK_EQ("com2-rep-outs", PROBE("rep outsb", , INS("d"(COM2), "S"(frame), "c"(5))),
+		 VECTOR_GP);
 	out16(COM2 + 2, 0x0707);
 	out32(COM2, 0xffffffff);
 }
 
-/* --- the device's registers -------------------------------------------------------------------------- */
+/* --- the device's registers
+ * -------------------------------------------------------------------------- */
 
 static uint16_t base = PORTS;
 
@@ -295,7 +304,8 @@ static void describe(uint16_t n, uint64_t addr, uint32_t len, uint16_t flags, ui
 /* A frame that nobody minds: an Ethernet frame of an unknown type. */
 static void make_frame(void)
 {
-	static const uint8_t start[14] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x88, 0xb5};
+	static const uint8_t start[14] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52,
+					  0x54, 0,    0x12, 0x34, 0x56, 0x88, 0xb5};
 
 	memset(frame, 0, sizeof(frame));
 	memcpy(frame + HEADER, start, sizeof(start));
@@ -320,8 +330,8 @@ static void works(const char *name)
 		offer(i);
 	}
 	kick();
-	check(up && used_reaches(3) && !(status() & NEEDS_RESET), name, "status %x, %u sent", status(),
-	      queues[TX].used_index);
+	check(up && used_reaches(3) && !(status() & NEEDS_RESET), name, "status %x, %u sent",
+	      status(), queues[TX].used_index);
 }
 
 static void registers(void)
@@ -386,7 +396,8 @@ static void moving(void)
 	works("works-after-moving");
 }
 
-/* --- offences -------------------------------------------------------------------------------------------- */
+/* --- offences
+ * -------------------------------------------------------------------------------------------- */
 
 static void told(const char *name)
 {
@@ -416,7 +427,8 @@ static void chains(void)
 	CHAIN("chain-next-beyond", 0, describe(0, at, 20, NEXT, SIZE));
 	CHAIN("chain-next-max", 0, describe(0, at, 20, NEXT, 0xffff));
 	CHAIN("chain-writable", 0, describe(0, at, 100, WRITE, 0));
-	CHAIN("chain-writable-second", 0, (describe(0, at, 12, NEXT, 1), describe(1, at, 60, WRITE, 0)));
+	CHAIN("chain-writable-second", 0,
+	      (describe(0, at, 12, NEXT, 1), describe(1, at, 60, WRITE, 0)));
 	CHAIN("chain-indirect", 0, describe(0, at, 64, INDIRECT, 0));
 	CHAIN("chain-empty", 0, describe(0, at, 0, 0, 0));
 	CHAIN("chain-header-only", 0, describe(0, at, HEADER, 0, 0));
@@ -486,12 +498,17 @@ static void random_rings(void)
 
 #define RANDOM() (state ^= state << 13, state ^= state >> 7, state ^= state << 17)
 	for (uint32_t round = 0; round < 300; round++) {
-		bring_up(F_VERSION_1 | F_MAC | (round & 1 ? F_EVENT_IDX : 0) | (round & 2 ? F_MTU : 0));
+		bring_up(F_VERSION_1 | F_MAC | (round & 1 ? F_EVENT_IDX : 0) |
+			 (round & 2 ? F_MTU : 0));
 		for (uint16_t i = 0; i < SIZE; i++) {
 			uint64_t r = RANDOM();
 
-			describe(i, r & 7 ? (uint64_t)frame : r & 8 ? block_base + (r >> 40) : r,
-				 (uint32_t)(r >> 20) & (r & 0x10 ? 0x7f : 0xffff), (uint16_t)(r >> 50) & (r & 0x60 ? 1 : 7),
+			describe(i,
+				 r & 7	 ? (uint64_t)frame
+				 : r & 8 ? block_base + (r >> 40)
+					 : r,
+				 (uint32_t)(r >> 20) & (r & 0x10 ? 0x7f : 0xffff),
+				 (uint16_t)(r >> 50) & (r & 0x60 ? 1 : 7),
 				 (uint16_t)(r >> 8) % (SIZE + 1));
 			queues[TX].avail[i] = (uint16_t)(RANDOM() % (r & 0x80 ? SIZE : SIZE + 2));
 		}

@@ -24,8 +24,8 @@
 /* The trampoline (smp_start.S), copied to low_base, and what it stores at its end. */
 extern const uint8_t trampoline[], trampoline_end[];
 struct trampoline_data {
-	uint32_t stay;	  /* 1: count and stay in real mode */
-	uint32_t starts;  /* how often it has run */
+	uint32_t stay;	 /* 1: count and stay in real mode */
+	uint32_t starts; /* how often it has run */
 	uint32_t eax, edx, flags, cr0, cr3, cr4, cs, ds, sp, efer;
 	uint32_t root, jump32, sel32, jump64, sel64;
 	uint16_t gdt_limit;
@@ -47,7 +47,8 @@ static uint32_t ap_id, bsp_id;
 static uint64_t ap_roots[8][512] __attribute__((aligned(8192)));
 static bool x2;
 
-/* --- the AP --------------------------------------------------------------------------------------------- */
+/* --- the AP
+ * --------------------------------------------------------------------------------------------- */
 
 static void switch_work(uint64_t (*roots)[512], volatile uint64_t *work, volatile uint64_t *wrong)
 {
@@ -119,7 +120,9 @@ void ap_main(void)
 		case MWAIT: /* with interrupts off, as firmware parks its APs */
 			for (;;)
 				__asm__ volatile("monitor\n\txorl %%eax, %%eax\n\tmwait"
-						 : : "a"(line), "c"(0), "d"(0) : "memory");
+						 :
+						 : "a"(line), "c"(0), "d"(0)
+						 : "memory");
 		case HALT:
 			for (;;)
 				__asm__ volatile("cli; hlt");
@@ -153,7 +156,8 @@ static bool on_nmi(struct frame *f)
 	return true;
 }
 
-/* --- the BSP --------------------------------------------------------------------------------------------- */
+/* --- the BSP
+ * --------------------------------------------------------------------------------------------- */
 
 static void delay(uint64_t ticks)
 {
@@ -194,9 +198,9 @@ static void fill_data(void)
 	d->stack = (uint64_t)ap_stack + sizeof(ap_stack) - 8;
 }
 
-/* Two peculiarities of the emulator: an INIT that comes in VMX root mode is forgotten (a processor keeps
- * it), and one that comes in the wait-for-SIPI state is kept (a processor drops it). So, for an AP that
- * is nearly always in Vigil, try until one hits, and no more. */
+/* Two peculiarities of the emulator: an INIT that comes in VMX root mode is forgotten (a processor
+ * keeps it), and one that comes in the wait-for-SIPI state is kept (a processor drops it). So, for
+ * an AP that is nearly always in Vigil, try until one hits, and no more. */
 static bool insist_on_init(void)
 {
 	for (uint64_t i = 0; i < 3000; i++) {
@@ -223,8 +227,8 @@ static bool start(uint32_t to, uint32_t flags)
 	for (int i = 0; i < 200 && ap_alive == alive; i++)
 		delay(50000);
 	if (ap_alive != alive + 1)
-		note("AP: started %u times, then stage %u, work %lu", DATA->starts - starts, DATA->stage,
-		     ap_work);
+		note("AP: started %u times, then stage %u, work %lu", DATA->starts - starts,
+		     DATA->stage, ap_work);
 	return ap_alive == alive + 1 && DATA->starts == starts + 1;
 }
 
@@ -253,7 +257,8 @@ static void first_start(void)
 	volatile struct trampoline_data *d = DATA;
 
 	/* From the firmware's own waiting loop. */
-	check(restart(0, ALL_OTHERS), "start-from-firmware", "starts %u, alive %u", d->starts, ap_alive);
+	check(restart(0, ALL_OTHERS), "start-from-firmware", "starts %u, alive %u", d->starts,
+	      ap_alive);
 	/* SDM vol. 3, table 10-1, INIT; the SIPI's segment. */
 	CHECK_EQ("init-cr0", d->cr0, 0x60000010);
 	CHECK_EQ("init-cr3", d->cr3, 0);

@@ -219,6 +219,11 @@ class Registers(Case):
     def test_control_skylake(self) -> None:
         self.check_control(SKYLAKE)
 
+    def test_control_without_tracking(self) -> None:
+        said = self.run_app("control", HASWELL, config="tracking = off\n", until=lambda s: bool(s.hypervisor("stats")))
+        self.assertEqual(said.counter("tracking", "switches"), 0)
+        self.assertLess(said.counter("exits", "cr_access"), 100)
+
 
 class Memory(Case):
     """Vigil's memory is out of reach."""
