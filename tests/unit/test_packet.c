@@ -339,6 +339,41 @@ static void test_nsh(void **state)
 	assert_false(decode(&p, &f));
 }
 
+/* As RFC 1071 defines it, 16 bits at a time. */
+static uint16_t plain_sum(const uint8_t *data, size_t len, uint32_t start)
+{
+	uint64_t sum = start;
+
+	for (size_t k = 0; k < len; k++)
+		sum += k % 2 ? data[k] : (uint32_t)data[k] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static void test_sum(void **state)
+{
+	static const uint8_t example[] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+	static const uint32_t starts[] = {0, 1, 0xffff, 0x10000, UINT32_MAX};
+	uint8_t data[200];
+
+	(void)state;
+	/* RFC 1071, section 3. */
+	assert_int_equal(plain_sum(NULL, 0, packet_sum(example, 8, 0)), 0xddf2);
+	for (unsigned kind = 0; kind < 3; kind++) {
+		for (size_t k = 0; k < sizeof(data); k++)
+			data[k] = kind == 0 ? 0xff : kind == 1 ? 0 : (uint8_t)(k * 89 + 200);
+		for (size_t len = 0; len < 180; len++) {
+			for (size_t at = 0; at < 9; at++) {
+				uint32_t start = starts[(len + at) % 5];
+				uint32_t sum = packet_sum(data + at, len, start);
+				assert_int_equal(plain_sum(NULL, 0, sum),
+						 plain_sum(data + at, len, start));
+			}
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,7 +382,7 @@ int main(void)
 	    cmocka_unit_test(test_bad_headers),	 cmocka_unit_test(test_ip_options),
 	    cmocka_unit_test(test_fragments),	 cmocka_unit_test(test_ipv6_extensions),
 	    cmocka_unit_test(test_vlan),	 cmocka_unit_test(test_other_links),
-	    cmocka_unit_test(test_checksums),	 cmocka_unit_test(test_nsh),
+	    cmocka_unit_test(test_checksums),	 cmocka_unit_test(test_sum),	 cmocka_unit_test(test_nsh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
