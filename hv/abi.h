@@ -88,7 +88,7 @@ enum abi_event {
 };
 
 /* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it is
- * watched again, but not told a second time. */
+ * watched again, but not told a second time (abi_ctl.roots_told). */
 #define ABI_ROOT_KNOWN (1ull << 63)
 
 enum abi_net_fault {
@@ -166,6 +166,11 @@ struct abi_ctl {
 	uint64_t events_sent;  /* of those, lines put into the output ring */
 	uint64_t events_lost[8]; /* by class, events that found no room; [7]: lost with a restart */
 	uint64_t events_told[8]; /* of events_lost, how many a `lost` event has told */
+	uint64_t roots_told;     /* TSC: roots known since then or before are told as seen */
+
+	/* Written by the sentry, a wish only: lines wait for room in the output ring; enter it as
+	 * soon as fewer than this many bytes wait there. 0: none waits. */
+	volatile uint32_t output_low;
 
 	/* Written by the sentry for ABI_CALL_LOG. */
 	char message[256];

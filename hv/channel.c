@@ -6,11 +6,13 @@
 #include "hv/io.h"
 #include "hv/lock.h"
 #include "hv/log.h"
+#include "hv/sentry.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
 
 #define LOG_RING   8192 /* bytes, a power of two */
-#define PUMP_US    1000 /* a FIFO of 16 bytes lasts 1.39 ms at 115,200 baud */
+#define PUMP_US    1400 /* a FIFO of 16 bytes lasts 1.39 ms at 115,200 baud */
+#define DISCARD_US 1000 /* without a UART: until the sentry may put more */
 #define UART_PORTS 8
 #define UART_LSR   5    /* line status register (PC16550D data sheet, 8.6.3) */
 #define LSR_IDLE   0x60 /* THRE and TEMT */
@@ -22,6 +24,7 @@ static char log_ring[LOG_RING];
 static uint32_t log_prod, log_cons;
 static struct abi_index *out_index;
 static const uint8_t *out_ring;
+static const volatile uint32_t *out_low;
 static uint32_t out_cons; /* our own copy: the shared one is for the sentry to read */
 static enum source source; /* whose line is being written */
 static bool line_broken; /* the sentry died within a line: end it before anything else */
@@ -69,6 +72,35 @@ static bool next_byte(uint8_t *byte)
 	return true;
 }
 
+/* Any byte below 0x20, or 0x7f, among eight? */
+static bool any_control(uint64_t bytes)
+{
+	const uint64_t ones = 0x0101010101010101ull, high = 0x80 * ones;
+	uint64_t below = (bytes - 0x20 * ones) & ~bytes, x = bytes ^ 0x7f * ones;
+
+	return (below | ((x - ones) & ~x)) & high;
+}
+
+/* A FIFO's worth from within a line of the sentry's, as nearly always; false: byte by byte. Called
+ * with the lock. */
+static bool next_fifo(uint8_t *bytes)
+{
+	uint32_t at = out_cons % ABI_OUTPUT;
+	uint64_t words[UART_FIFO / 8];
+
+	if (source == SOURCE_LOG || line_broken || at > ABI_OUTPUT - UART_FIFO ||
+	    sentry_bytes() < UART_FIFO || (source == SOURCE_NONE && log_prod != log_cons))
+		return false;
+	__builtin_memcpy(words, out_ring + at, sizeof(words));
+	if (any_control(words[0]) || any_control(words[1]))
+		return false;
+	__builtin_memcpy(bytes, words, sizeof(words));
+	source = SOURCE_SENTRY;
+	out_cons += UART_FIFO;
+	__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);
+	return true;
+}
+
 static bool waiting(void)
 {
 	return line_broken || log_prod != log_cons || sentry_bytes();
@@ -77,17 +109,24 @@ static bool waiting(void)
 static void pump(struct hv_timer *timer)
 {
 	uint8_t bytes[UART_FIFO];
-	uint32_t n = 0;
-	bool more;
+	uint32_t n = 0, room;
+	bool more, low;
 
 	(void)timer;
 	spin_lock(&lock);
-	for (uint32_t room = uart_room(); n < room && next_byte(&bytes[n]); n++)
-		;
+	room = uart_room();
+	if (room == UART_FIFO && next_fifo(bytes))
+		n = UART_FIFO;
+	else
+		while (n < room && next_byte(&bytes[n]))
+			n++;
 	uart_write(bytes, n);
 	bytes_written += n;
 	more = waiting();
+	low = out_low && sentry_bytes() < *out_low;
 	spin_unlock(&lock);
+	if (low)
+		sentry_wake(time_now());
 	if (more)
 		timer_arm(&pump_timer, time_now() + time_us(PUMP_US));
 }
@@ -97,6 +136,8 @@ void channel_kick(void)
 	if (!present && out_index) { /* no UART: what is said is dropped, and not waited for */
 		out_cons = __atomic_load_n(&out_index->prod, __ATOMIC_ACQUIRE);
 		__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);
+		if (*out_low)
+			sentry_wake(time_now() + time_us(DISCARD_US));
 	}
 	if (present && async && !pump_timer.deadline && waiting())
 		timer_arm(&pump_timer, time_now() + time_us(PUMP_US));
@@ -121,10 +162,11 @@ void channel_line(const char *text, uint32_t len)
 	channel_kick();
 }
 
-void channel_attach(struct abi_index *index, const uint8_t *ring)
+void channel_attach(struct abi_index *index, const uint8_t *ring, const volatile uint32_t *low)
 {
 	out_index = index;
 	out_ring = ring;
+	out_low = low;
 }
 
 void channel_go_async(void)

@@ -26,6 +26,8 @@
 #define CALLS_PER_STAY 256     /* hypercalls other than yield */
 #define LOG_LINES_PER_SECOND 20
 #define EVENT_DELAY_US 1000    /* single events ride together */
+#define ROOT_DELAY_US  30000   /* the same for address spaces, which are not urgent */
+#define ROOTS_WAITING  256     /* requests that may wait for that long */
 #define REPLIES_PER_STAY ABI_REPLIES
 
 enum state { STATE_DEAD, STATE_ALIVE };
@@ -81,6 +83,7 @@ void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
 		.type = ABI_REQ_EVENT, .port = (uint8_t)kind, .a = a, .b = b, .c = c};
 	/* Room that frames and their returns need even when events flood. */
 	const uint32_t reserve = ABI_SLOTS + 64;
+	bool patient;
 
 	if (events_lost) {
 		struct abi_request lost = {
@@ -91,7 +94,8 @@ void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
 	}
 	if (sentry_request(&request, reserve))
 		events_lost++;
-	sentry_wake(time_now() + time_us(EVENT_DELAY_US));
+	patient = kind == ABI_EVENT_ROOT_SEEN && requests_waiting() < ROOTS_WAITING;
+	sentry_wake(time_now() + time_us(patient ? ROOT_DELAY_US : EVENT_DELAY_US));
 }
 
 /* --- replies ------------------------------------------------------------------------------------------- */
@@ -382,7 +386,8 @@ static int sentry_unit(struct boot_info *info)
 	if (err)
 		return err;
 	frames_init();
-	channel_attach(&sentry_ctl()->output, sentry_output());
+	channel_attach(&sentry_ctl()->output, sentry_output(),
+		       &sentry_ctl()->output_low);
 	err = timer_register(&wake_timer);
 	err = err ?: counter_register("runner.stays", &stays);
 	err = err ?: counter_register("runner.restarts", &restarts);

@@ -165,6 +165,8 @@ static bool try_alert(struct eve *eve, const struct eve_packet *ep, const struct
 bool eve_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	       const struct blob_rule *rule, bool blocked)
 {
+	if (!eve_admit(eve, EVE_CLASS_ALERT))
+		return true;
 	if (try_alert(eve, ep, b, rule, blocked, true))
 		return true;
 	/* Better without its metadata than not at all; the same event keeps its number. */
@@ -215,8 +217,11 @@ static void put_drop_upper(struct json *j, const struct packet *p)
 bool eve_drop(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	      const struct blob_rule *rule)
 {
-	struct json *j = eve_begin(eve, "drop", ep->now_ns);
+	struct json *j;
 
+	if (!eve_admit(eve, EVE_CLASS_DROP))
+		return true;
+	j = eve_begin(eve, "drop", ep->now_ns);
 	put_packet(j, ep);
 	json_object(j, "drop");
 	put_drop_ip(j, ep->packet);

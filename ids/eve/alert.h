@@ -18,7 +18,7 @@ struct eve_packet {
 };
 
 /* A rule matched. `blocked`: and the frame is dropped for it. False: did not fit a line even
- * without its metadata. */
+ * without its metadata. An event that its class has no room for (eve_admit) is not written. */
 bool eve_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	       const struct blob_rule *rule, bool blocked);
 

@@ -72,6 +72,14 @@ size_t channel_room(const struct channel *ch, enum eve_class cls)
 	return left > LENGTH ? left - LENGTH : 0;
 }
 
+bool channel_admit(struct channel *ch, enum eve_class cls)
+{
+	if (channel_room(ch, cls) >= CHANNEL_LINE)
+		return true;
+	ch->lost[cls]++;
+	return false;
+}
+
 bool channel_put(struct channel *ch, enum eve_class cls, const char *line, size_t len)
 {
 	struct channel_queue *q = &ch->queue[cls];
@@ -104,6 +112,19 @@ uint32_t channel_place(const struct channel *ch, enum eve_class cls)
 bool channel_passed(const struct channel *ch, enum eve_class cls, uint32_t place)
 {
 	return (int32_t)(ch->queue[cls].tail - place) >= 0;
+}
+
+uint32_t channel_limit(const struct channel *ch, uint32_t size)
+{
+	for (unsigned i = 0; i < EVE_CLASSES; i++) {
+		const struct channel_queue *q = &ch->queue[i];
+		uint32_t len;
+		if (q->head == q->tail)
+			continue;
+		ring_read(q->bytes, q->size, q->tail, &len, LENGTH);
+		return size - (len + 1); /* channel_put() took none that is longer */
+	}
+	return size;
 }
 
 /* Move the oldest line of a queue. False if there is none or it does not fit. */

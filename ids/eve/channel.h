@@ -36,6 +36,11 @@ void channel_init(struct channel *ch, void *memory, uint64_t *sent, uint64_t *lo
  * room for it, or if it could never fit the output. Does not block. */
 bool channel_put(struct channel *ch, enum eve_class cls, const char *line, size_t len);
 
+/* Is there room for a line of common length (CHANNEL_LINE)? False: the event is not worth being
+ * written, and is counted in lost[cls] as channel_put() would have. */
+#define CHANNEL_LINE 1024
+bool channel_admit(struct channel *ch, enum eve_class cls);
+
 /* Room left in a class, in bytes of line. */
 size_t channel_room(const struct channel *ch, enum eve_class cls);
 
@@ -56,6 +61,10 @@ struct channel_output {
 /* Move whole lines, each with a final newline, while they fit between prod and cons + size.
  * Advances out->prod only. Returns the number of lines moved. */
 uint32_t channel_pump(struct channel *ch, struct channel_output *out);
+
+/* How full an output of `size` bytes may be at most for the next line to fit, in bytes: the next
+ * channel_pump() moves something once no more than that waits there. `size` if no line waits. */
+uint32_t channel_limit(const struct channel *ch, uint32_t size);
 
 /* Name of a class as `lost` events tell it. */
 const char *channel_class_name(enum eve_class cls);

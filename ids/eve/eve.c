@@ -1,17 +1,25 @@
 #include "ids/eve/eve.h"
-#include "ids/eve/time.h"
 
 void eve_init(struct eve *eve, const struct eve_config *cfg)
 {
 	eve->cfg = *cfg;
 	eve->overflow = 0;
+	eve->clock = (struct eve_clock){0};
+}
+
+bool eve_admit(struct eve *eve, enum eve_class cls)
+{
+	if (!eve->cfg.admit || eve->cfg.admit(eve->cfg.ctx, cls))
+		return true;
+	++*eve->cfg.seq;
+	return false;
 }
 
 struct json *eve_begin(struct eve *eve, const char *event_type, uint64_t now_ns)
 {
 	char stamp[EVE_TIME_SIZE];
 
-	eve_time(stamp, now_ns);
+	eve_clock_time(&eve->clock, stamp, now_ns);
 	json_begin(&eve->json, eve->line, sizeof(eve->line));
 	json_str(&eve->json, "timestamp", stamp);
 	json_str(&eve->json, "event_type", event_type);
@@ -57,19 +65,24 @@ void eve_fields(struct json *j, const struct eve_field *fields, size_t count)
 
 bool ids_event_process(struct eve *eve, const struct eve_process *p, uint64_t now_ns)
 {
-	struct json *j = eve_begin(eve, "process", now_ns);
 	char stamp[EVE_TIME_SIZE];
+	struct json *j;
 
+	if (!eve_admit(eve, EVE_CLASS_PROCESS))
+		return false;
+	j = eve_begin(eve, "process", now_ns);
 	json_object(j, "process");
 	json_str(j, "action", p->action == EVE_PROCESS_GONE ? "gone" : "seen");
 	json_hex(j, "cr3", p->cr3);
 	json_u64(j, "cpu", p->cpu);
-	eve_time(stamp, p->first_ns);
+	eve_clock_time(&eve->clock, stamp, p->first_ns);
 	json_str(j, "start", stamp);
 	if (p->action == EVE_PROCESS_GONE) {
 		json_u64(j, "switches", p->switches);
-		eve_time(stamp, p->last_ns);
+		eve_clock_time(&eve->clock, stamp, p->last_ns);
 		json_str(j, "last", stamp);
+		if (p->brief)
+			json_bool(j, "short", true);
 	}
 	json_close(j);
 	return eve_end(eve, EVE_CLASS_PROCESS);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "ids/eve/json.h"
+#include "ids/eve/time.h"
 
 /* Which ring of the alert channel an event belongs to. */
 enum eve_class {
@@ -33,17 +34,26 @@ struct eve_config {
 	/* One finished line of `len` octets without newline (NUL-terminated as well). Called from
 	 * within every eve_* and ids_inspect; must copy, must not call back. */
 	void (*emit)(void *ctx, enum eve_class cls, const char *line, size_t len);
+	/* False: there is no room for a line of this class now, the event need not be written; the
+	 * callee counts it as lost. NULL: there is always room. */
+	bool (*admit)(void *ctx, enum eve_class cls);
 };
 
 struct eve {
 	struct eve_config cfg;
 	struct json json;
 	uint64_t overflow; /* events that did not fit EVE_LINE_MAX */
+	struct eve_clock clock;
 	char line[EVE_LINE_MAX];
 };
 
 /* Set up. The struct may live anywhere; no memory is taken. */
 void eve_init(struct eve *eve, const struct eve_config *cfg);
+
+/* Ask before an event that may come in floods: false if there is no room for its class. Then it is
+ * over: it has its number, a hole in `seq`, and is counted as lost, at the cost of some ten
+ * instructions. */
+bool eve_admit(struct eve *eve, enum eve_class cls);
 
 /* Start an event of any type: head fields are written, the returned builder takes the rest.
  * `now_ns`: Unix time in nanoseconds. One event at a time. */
@@ -86,11 +96,15 @@ void eve_fields(struct json *j, const struct eve_field *fields, size_t count);
 enum eve_process_action { EVE_PROCESS_SEEN, EVE_PROCESS_GONE };
 struct eve_process {
 	enum eve_process_action action;
+	/* EVE_PROCESS_GONE only: it was not told as seen before, because it lived too shortly; this
+	 * one line tells all of it (`short`). */
+	bool brief;
 	uint64_t cr3;	   /* root without PCID and PTI bits */
 	uint64_t switches; /* times it was switched to */
 	uint64_t first_ns, last_ns;
-	uint32_t cpu; /* where the action was noticed */
+	uint32_t cpu; /* where it was noticed */
 };
+/* True if a line was emitted. */
 bool ids_event_process(struct eve *eve, const struct eve_process *p, uint64_t now_ns);
 
 /* A word from the hypervisor. */

@@ -1,5 +1,9 @@
 #include "ids/eve/time.h"
 
+#include <string.h>
+
+#define AT_US 20 /* where the microseconds stand */
+
 static char *number(char *p, uint64_t value, unsigned width)
 {
 	for (unsigned i = width; i--; value /= 10)
@@ -34,4 +38,17 @@ void eve_time(char out[EVE_TIME_SIZE], uint64_t ns)
 	for (const char *zone = "+0000"; *zone;)
 		*p++ = *zone++;
 	*p = '\0';
+}
+
+void eve_clock_time(struct eve_clock *clock, char out[EVE_TIME_SIZE], uint64_t ns)
+{
+	uint64_t sec = ns / 1000000000;
+
+	if (!clock->valid || clock->sec != sec) {
+		eve_time(clock->text, ns);
+		clock->sec = sec;
+		clock->valid = true;
+	}
+	memcpy(out, clock->text, EVE_TIME_SIZE);
+	number(out + AT_US, ns / 1000 % 1000000, 6);
 }

@@ -5,20 +5,17 @@
 #include <string.h>
 
 #include "hv/errno.h"
+#include "ids/sentry/process.h"
 #include "ids/sentry/report.h"
 #ifdef VIGIL_TEST_HOOKS
 #include "ids/sentry/testhooks.h"
 #endif
 
-#define SWEEP_MS      200  /* between two slices of the look at all address spaces */
-#define SWEEP_FAST_MS 20   /* the same while processes come and go */
-#define SWEEP_BUSY_MS 1000 /* so long after one came or went */
-#define SWEEP_ROOTS   32   /* of a slice */
-#define LOST_MS	      1000 /* between two rounds of `lost` events */
-#define DRAIN_MS      50   /* the serial port takes some 500 bytes in that time */
-#define FULL_MS	      1	   /* the core has not taken the replies yet */
-#define SETTLE_MS     300  /* after a restart: the core may still send frames of the last life */
-#define PUMP_EVERY    64   /* requests between two looks at the output */
+#define LOST_MS	   1000 /* between two rounds of `lost` events */
+#define DRAIN_MS   1000 /* lines wait: the core wakes us for them; this is for one that does not */
+#define FULL_MS	   1	/* the core has not taken the replies yet */
+#define SETTLE_MS  300	/* after a restart: the core may still send frames of the last life */
+#define PUMP_EVERY 64	/* requests between two looks at the output */
 
 static uint32_t acquire(const volatile uint32_t *index)
 {
@@ -129,43 +126,10 @@ static void emit(void *ctx, enum eve_class cls, const char *line, size_t len)
 	channel_put(&s->channel, cls, line, len);
 }
 
-/* Only what the core lists is mapped in the window. */
-static const volatile uint64_t *guest_page(void *ctx, uint64_t gpa)
+static bool admit(void *ctx, enum eve_class cls)
 {
 	struct sentry *s = ctx;
-	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
-		const struct abi_ram *r = &s->ctl->ram[i];
-		if (gpa >= r->base && gpa - r->base < r->size &&
-		    r->size - (gpa - r->base) >= ABI_PAGE && gpa % ABI_PAGE == 0)
-			return (const volatile uint64_t *)(uintptr_t)(s->ctl->window + gpa);
-	}
-	return NULL;
-}
-
-/* An address space came or went: look more often for a while, because short-lived processes get
- * each other's pages. */
-static void roots_changed(struct sentry *s)
-{
-	uint64_t soon = s->now + clock_ticks(&s->clock, SWEEP_FAST_MS);
-	s->busy_until = s->now + clock_ticks(&s->clock, SWEEP_BUSY_MS);
-	if (s->next_sweep > soon)
-		s->next_sweep = soon;
-}
-
-static void root_gone(void *ctx, uint64_t root, uint64_t first_tsc, uint32_t cpu)
-{
-	struct sentry *s = ctx;
-	uint64_t last_tsc = 0, switches = s->ops.forget(s->ops.ctx, root, &last_tsc);
-	struct eve_process event = {
-	    .action = EVE_PROCESS_GONE,
-	    .cr3 = root,
-	    .switches = switches,
-	    .first_ns = clock_ns(&s->clock, first_tsc),
-	    .last_ns = clock_ns(&s->clock, last_tsc ? last_tsc : s->now),
-	    .cpu = cpu,
-	};
-	ids_event_process(&s->eve, &event, sentry_now_ns(s));
-	roots_changed(s);
+	return channel_admit(&s->channel, cls);
 }
 
 /* --- requests
@@ -201,22 +165,6 @@ static void do_sent(struct sentry *s, const struct abi_request *r)
 		s->bad_requests++;
 }
 
-static void do_root(struct sentry *s, const struct abi_request *r)
-{
-	uint32_t cpu = (uint32_t)r->c;
-	if (!roots_seen(s->roots, r->a, r->b, cpu) || (r->c & ABI_ROOT_KNOWN))
-		return;
-	roots_changed(s);
-	struct eve_process event = {
-	    .action = EVE_PROCESS_SEEN,
-	    .cr3 = r->a & ROOTS_FRAME,
-	    .first_ns = clock_ns(&s->clock, r->b),
-	    .last_ns = clock_ns(&s->clock, r->b),
-	    .cpu = cpu,
-	};
-	ids_event_process(&s->eve, &event, sentry_now_ns(s));
-}
-
 static void do_request(struct sentry *s, const struct abi_request *r)
 {
 	switch (r->type) {
@@ -230,7 +178,7 @@ static void do_request(struct sentry *s, const struct abi_request *r)
 		break;
 	case ABI_REQ_EVENT:
 		if (r->port == ABI_EVENT_ROOT_SEEN)
-			do_root(s, r);
+			process_root(s, r);
 		else
 			report_event(s, r);
 		break;
@@ -254,6 +202,11 @@ static void pump(struct sentry *s)
 		release(&s->ctl->output.prod, out.prod);
 	}
 	report_lost_out(s);
+	/* Half of the ring keeps the serial port busy for a third of a second. */
+	uint32_t limit = channel_limit(&s->channel, ABI_OUTPUT);
+	s->ctl->output_low = limit == ABI_OUTPUT      ? 0
+			     : limit < ABI_OUTPUT / 2 ? limit + 1
+						      : ABI_OUTPUT / 2;
 }
 
 /* All requests there are. False if it had to stop because the replies have no room. */
@@ -287,12 +240,7 @@ static bool lost_untold(const struct sentry *s)
 
 static void timers(struct sentry *s)
 {
-	if (s->now >= s->next_sweep) {
-		roots_sweep(s->roots, SWEEP_ROOTS);
-		s->next_sweep =
-		    s->now +
-		    clock_ticks(&s->clock, s->now < s->busy_until ? SWEEP_FAST_MS : SWEEP_MS);
-	}
+	process_timers(s);
 	s->ctl->events_lost[SENTRY_LOST_LONG] += s->eve.overflow - s->overflow;
 	s->overflow = s->eve.overflow;
 	if (s->now >= s->next_lost && lost_untold(s)) {
@@ -310,12 +258,10 @@ static void earlier(uint64_t *deadline, uint64_t tsc)
 
 static uint64_t next_work(struct sentry *s, bool drained)
 {
-	uint64_t deadline = 0;
+	uint64_t deadline = process_deadline(s);
 	uint32_t stack_ms = stack_sleep_ms();
 	if (stack_ms != UINT32_MAX)
 		earlier(&deadline, s->now + clock_ticks(&s->clock, stack_ms ? stack_ms : 1));
-	if (roots_count(s->roots))
-		earlier(&deadline, s->next_sweep);
 	if (!channel_empty(&s->channel))
 		earlier(&deadline, s->now + clock_ticks(&s->clock, DRAIN_MS));
 	if (lost_untold(s))
@@ -405,18 +351,8 @@ static int start_events(struct sentry *s)
 	memcpy(s->told, ctl->events_told, sizeof(s->told));
 	channel_init(&s->channel, memory, &ctl->events_sent, ctl->events_lost);
 	const struct eve_config config = {
-	    .host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit};
+	    .host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit, .admit = admit};
 	eve_init(&s->eve, &config);
-	return 0;
-}
-
-static int start_roots(struct sentry *s)
-{
-	const struct roots_ops ops = {.ctx = s, .page = guest_page, .gone = root_gone};
-	void *memory = s->ops.alloc(s->ops.ctx, roots_memory());
-	if (!memory)
-		return -ENOMEM;
-	s->roots = roots_init(memory, &ops);
 	return 0;
 }
 
@@ -446,7 +382,7 @@ int sentry_init(struct sentry *s, const struct sentry_ops *ops, void *shared)
 
 	int err = start_events(s);
 	if (!err)
-		err = start_roots(s);
+		err = process_init(s);
 	if (!err)
 		err = start_ids(s);
 	if (!err)

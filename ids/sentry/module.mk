@@ -22,7 +22,7 @@ SENTRY_MODE := -ffreestanding -nostdinc -isystem ids/sentry/newlib -isystem $(NE
 SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
 
 SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
-	ids/sentry/loop.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
+	ids/sentry/loop.c ids/sentry/process.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
 IMAGE_FILES += $(O)/sentry.elf
 
 # A fresh cache is filled by the first rule that misses a source (named one by one: sources that only a
@@ -45,8 +45,8 @@ test_channel_SRC := tests/unit/test_channel.c ids/eve/channel.c
 test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
 
 UNIT_TESTS += test_sentry_loop
-test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/report.c \
-	ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
+test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/process.c \
+	ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
 test_sentry_loop_CFLAGS = $(STACK_INC)
 test_sentry_loop_DEPS = $(O)/host/liblwip.a
 test_sentry_loop_LIBS = $(O)/host/liblwip.a

@@ -162,48 +162,61 @@ void report_lost_out(struct sentry *s)
 /* --- stats
  * ------------------------------------------------------------------------------------------ */
 
+/* Which counters belong together: their names up to the dot are alike. */
+struct groups {
+	uint32_t count;
+	uint8_t of[ABI_COUNTERS];    /* the group of each counter */
+	uint8_t first[ABI_COUNTERS]; /* of each group, one of its counters */
+	uint8_t len[ABI_COUNTERS];   /* of each group, the length of its name */
+};
+
 /* Length of the group of a counter's name: what stands before the dot. */
-static size_t group_len(const struct abi_counter *counter)
+static uint8_t group_len(const struct abi_counter *counter)
 {
-	const char *dot = memchr(counter->name, '.', sizeof(counter->name));
-	return dot ? (size_t)(dot - counter->name) : 0;
-}
-
-static bool same_group(const struct abi_counter *a, const struct abi_counter *b, size_t len)
-{
-	return group_len(b) == len && memcmp(a->name, b->name, len) == 0;
-}
-
-static void put_group(struct json *j, const struct abi_counter *counter, uint32_t first,
-		      uint32_t count)
-{
-	char key[sizeof(counter->name) + 1];
-	size_t len = group_len(&counter[first]);
-
-	memcpy(key, counter[first].name, len);
-	key[len] = 0;
-	json_object(j, len ? key : "core");
-	for (uint32_t i = first; i < count; i++) {
-		if (!same_group(&counter[first], &counter[i], len))
-			continue;
-		size_t skip = len ? len + 1 : 0, rest = sizeof(counter->name) - skip;
-		rest = strnlen(counter[i].name + skip, rest);
-		memcpy(key, counter[i].name + skip, rest);
-		key[rest] = 0;
-		json_u64(j, key, counter[i].value);
+	for (uint8_t i = 0; i < sizeof(counter->name) && counter->name[i]; i++) {
+		if (counter->name[i] == '.')
+			return i;
 	}
-	json_close(j);
+	return 0;
+}
+
+static void find_groups(struct groups *g, const struct abi_counter *counter, uint32_t count)
+{
+	g->count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t len = group_len(&counter[i]);
+		uint32_t k = 0;
+		while (k < g->count && (g->len[k] != len ||
+					memcmp(counter[g->first[k]].name, counter[i].name, len) != 0))
+			k++;
+		if (k == g->count) {
+			g->first[k] = (uint8_t)i;
+			g->len[k] = len;
+			g->count++;
+		}
+		g->of[i] = (uint8_t)k;
+	}
 }
 
 static void put_counters(struct json *j, const struct abi_counter *counter, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		size_t len = group_len(&counter[i]);
-		uint32_t before = 0;
-		while (before < i && !same_group(&counter[i], &counter[before], len))
-			before++;
-		if (before == i)
-			put_group(j, counter, i, count);
+	char key[sizeof(counter->name) + 1];
+	struct groups g;
+
+	find_groups(&g, counter, count);
+	for (uint32_t k = 0; k < g.count; k++) {
+		size_t len = g.len[k], skip = len ? len + 1 : 0, rest = sizeof(counter->name) - skip;
+		memcpy(key, counter[g.first[k]].name, len);
+		key[len] = 0;
+		json_object(j, len ? key : "core");
+		for (uint32_t i = g.first[k]; i < count; i++) {
+			if (g.of[i] != k)
+				continue;
+			memcpy(key, counter[i].name + skip, rest);
+			key[rest] = 0; /* the name may fill its field */
+			json_u64(j, key, counter[i].value);
+		}
+		json_close(j);
 	}
 }
 

@@ -81,8 +81,9 @@ class Said:
         return [f for f in self.hypervisor("fault") if f["what"] == what]
 
     def roots(self) -> int:
-        """Address spaces told."""
-        return sum(e["event_type"] == "process" and e["process"]["action"] == "seen" for e in self.events)
+        """Address spaces told: each is seen, or gone so soon that it was not told before."""
+        told = [e["process"] for e in self.events if e["event_type"] == "process"]
+        return sum(p["action"] == "seen" or p.get("short", False) for p in told)
 
     def counter(self, group: str, name: str) -> int:
         """A counter's last value; counters that are not told yet are 0."""

@@ -137,6 +137,39 @@ static void test_longest(void **state)
 	assert_int_equal(channel_pump(&f->ch, &f->out), 1);
 }
 
+/* The next line moves as soon as the output is no fuller than channel_limit() says. */
+static void test_limit(void **state)
+{
+	struct fixture *f = *state;
+	static char line[6000];
+	memset(line, 'x', sizeof(line));
+	assert_int_equal(channel_limit(&f->ch, ABI_OUTPUT), ABI_OUTPUT);
+	assert_true(channel_put(&f->ch, EVE_CLASS_STATS, line, 100));
+	assert_true(channel_put(&f->ch, EVE_CLASS_ALERT, line, 5000));
+	assert_int_equal(channel_limit(&f->ch, ABI_OUTPUT), ABI_OUTPUT - 5001);
+	assert_int_equal(channel_pump(&f->ch, &f->out), 2);
+	assert_true(channel_put(&f->ch, EVE_CLASS_ALERT, line, 6000));
+	uint32_t limit = channel_limit(&f->ch, ABI_OUTPUT);
+	take(f, f->out.prod - f->out.cons - limit - 1);
+	assert_int_equal(channel_pump(&f->ch, &f->out), 0);
+	take(f, 1);
+	assert_int_equal(channel_pump(&f->ch, &f->out), 1);
+}
+
+/* A class without room for a common line admits none, and counts it. */
+static void test_admit(void **state)
+{
+	struct fixture *f = *state;
+	char line[500];
+	memset(line, 'x', sizeof(line));
+	while (channel_admit(&f->ch, EVE_CLASS_DROP))
+		assert_true(channel_put(&f->ch, EVE_CLASS_DROP, line, sizeof(line)));
+	assert_int_equal(f->lost[EVE_CLASS_DROP], 1);
+	assert_true(channel_room(&f->ch, EVE_CLASS_DROP) < CHANNEL_LINE);
+	assert_true(channel_admit(&f->ch, EVE_CLASS_ALERT));
+	assert_int_equal(f->lost[EVE_CLASS_ALERT], 0);
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -152,6 +185,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_content, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_longest, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_admit, setup, teardown),
 	    cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

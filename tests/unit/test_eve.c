@@ -46,6 +46,33 @@ static void test_strings(void **state)
 	string_is("\xe2\x82z", 3, BAD BAD "z");
 }
 
+/* Every octet at every place within its neighbours: what is copied by eights comes out the same. */
+static void test_every_octet(void **state)
+{
+	char text[21], want[64];
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		for (unsigned at = 0; at < 20; at++) {
+			char mid[8];
+			if (c == '"' || c == '\\')
+				snprintf(mid, sizeof(mid), "\\%c", (int)c);
+			else if (c == '\n' || c == '\t' || c == '\r')
+				snprintf(mid, sizeof(mid), "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+			else if (c < 0x20 || c == 0x7f)
+				snprintf(mid, sizeof(mid), "\\u%04x", c);
+			else
+				snprintf(mid, sizeof(mid), "%c", c < 0x80 ? (int)c : '?');
+			memset(text, 'm', 20);
+			text[at] = (char)c;
+			snprintf(want, sizeof(want), "%.*s%s%.*s", (int)at, "mmmmmmmmmmmmmmmmmmmm",
+				 c < 0x80 ? mid : "\xef\xbf\xbd", (int)(19 - at),
+				 "mmmmmmmmmmmmmmmmmmmm");
+			string_is(text, 20, want);
+		}
+	}
+}
+
 static void test_values(void **state)
 {
 	char buf[512];
@@ -142,10 +169,19 @@ static void test_misuse(void **state)
 
 static void time_is(uint64_t ns, const char *want)
 {
+	static struct eve_clock clock;
 	char text[EVE_TIME_SIZE];
 
 	eve_time(text, ns);
 	assert_string_equal(text, want);
+	eve_clock_time(&clock, text, ns);
+	assert_string_equal(text, want);
+	/* Again, now that the second is known; and another fraction of it. */
+	eve_clock_time(&clock, text, ns);
+	assert_string_equal(text, want);
+	eve_clock_time(&clock, text, ns / 1000000000 * 1000000000 + 7000);
+	assert_memory_equal(text, want, 20);
+	assert_string_equal(text + 20, "000007+0000");
 }
 
 static void test_time(void **state)
@@ -186,10 +222,43 @@ static void test_head(void **state)
 			"\"1970-01-01T00:00:02.000000+0000\"}}");
 	assert_true(ids_event_hypervisor(&w->eve, EVE_HV_STATS, fields, 4, "exits", fields, 1, 0));
 	assert_non_null(strstr(w->line[1], "\"seq\":2,"));
+	p.brief = true;
+	assert_true(ids_event_process(&w->eve, &p, 0));
+	assert_non_null(strstr(w->line[2], "\"last\":\"1970-01-01T00:00:02.000000+0000\","
+					   "\"short\":true}}"));
 	assert_non_null(strstr(w->line[1],
 			       "\"hypervisor\":{\"action\":\"stats\",\"n\":5,\"at\":\"0xff\","
 			       "\"on\":true,\"text\":\"a\\nb\",\"exits\":{\"n\":5}}}"));
 	world_close(w);
+}
+
+static bool no_drops(void *ctx, enum eve_class cls)
+{
+	unsigned *refused = ctx;
+
+	*refused += cls == EVE_CLASS_DROP;
+	return cls != EVE_CLASS_DROP;
+}
+
+/* An event without room has its number and nothing else. */
+static void test_admit(void **state)
+{
+	unsigned refused = 0;
+	uint64_t seq = 0;
+	struct eve eve;
+	const struct eve_config config = {
+	    .host = "h", .boot = "b", .seq = &seq, .ctx = &refused, .admit = no_drops};
+
+	(void)state;
+	eve_init(&eve, &config);
+	assert_true(eve_admit(&eve, EVE_CLASS_ALERT));
+	assert_int_equal(seq, 0);
+	assert_false(eve_admit(&eve, EVE_CLASS_DROP));
+	assert_int_equal(seq, 1);
+	assert_int_equal(refused, 1);
+	eve.cfg.admit = NULL;
+	assert_true(eve_admit(&eve, EVE_CLASS_DROP));
+	assert_int_equal(seq, 1);
 }
 
 static void test_event_overflow(void **state)
@@ -264,10 +333,10 @@ static void test_community(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_strings),	   cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_strings), cmocka_unit_test(test_every_octet),	   cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_overflow),	   cmocka_unit_test(test_misuse),
 	    cmocka_unit_test(test_time),	   cmocka_unit_test(test_head),
-	    cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
+	    cmocka_unit_test(test_admit), cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
 	    cmocka_unit_test(test_community),
 	};
 
