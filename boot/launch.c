@@ -173,3 +173,16 @@ int launch_all(const struct launch_cpus *cpus, const struct boot_info *info, boo
 	}
 	return 0;
 }
+
+/* CPUID exits always. */
+static int pass_by(uint32_t index)
+{
+	(void)cpuid(index, 0);
+	return 0;
+}
+
+void launch_settle(const struct launch_cpus *cpus)
+{
+	for (uint32_t n = 1; n < cpus->count; n++)
+		(void)run_on(cpus, n, pass_by);
+}

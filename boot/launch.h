@@ -22,6 +22,9 @@ int launch_find_cpus(struct launch_cpus *cpus, unsigned acpi_cpus);
 /* check_cpu on every AP. 0 or -errno, said. */
 int launch_check(const struct launch_cpus *cpus, const struct boot_info *info);
 
+/* After seal(): each AP comes by the core once, which drops what it has cached of the block. */
+void launch_settle(const struct launch_cpus *cpus);
+
 /* launch_cpu on every AP, then here. Returns 0 with all CPUs in VMX non-root operation, this one
  * too; or -errno, said, with none, except when `*stuck` is set: a CPU could not be stopped again,
  * or did not answer, and may be using the block, which must then stay. */

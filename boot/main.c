@@ -202,6 +202,7 @@ static EFI_STATUS run(int err)
 	if (info) {
 		say("starting %s under Vigil", next.path);
 		info->seal();
+		launch_settle(&cpus);
 	} else {
 		say("starting %s WITHOUT Vigil", next.path);
 	}
