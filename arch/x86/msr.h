@@ -64,6 +64,7 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_PKRS            0x000006e1u
 #define MSR_UINTR_RR        0x00000985u /* to UINTR_TT, 0x98a */
 #define MSR_TME_CAPABILITY  0x00000981u /* to TME_EXCLUDE_BASE, 0x984 */
+#define MSR_TME_ACTIVATE    0x00000982u
 #define MSR_XSS             0x00000da0u
 #define MSR_LBR_CTL         0x000014ceu /* with LBR_DEPTH, 0x14cf */
 #define MSR_HW_FEEDBACK_PTR 0x000017d0u

@@ -6,6 +6,7 @@
  * CPU that uses the opening sees the same ones or junk.
  */
 #include "arch/x86/string.h"
+#include "arch/x86/tables.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/core.h"
@@ -275,6 +276,18 @@ void memory_seal(void)
 		panic("the block can't be hidden");
 }
 
+/* Bits of the physical address that are the number of a key for memory encryption (IA32_TME_ACTIVATE:
+ * enabled, MK_TME_KEYID_BITS): the same memory once more, which the guest must not have of the block. */
+static uint32_t key_bits(void)
+{
+	uint64_t tme;
+
+	if (!(cpuid(CPUID_FEATURES, 0).ecx & CPUID_7_ECX_TME) || rdmsr_early(MSR_TME_ACTIVATE, &tme) ||
+	    !(tme & 2))
+		return 0;
+	return tme >> 32 & 0xf;
+}
+
 int memory_init(const struct boot_info *info)
 {
 	static const struct ept_ops ops = {.alloc = ept_page, .invalidate = ept_flush_all};
@@ -286,7 +299,7 @@ int memory_init(const struct boot_info *info)
 	memset(ones, 0xff, 4096);
 	ones_page = (uint64_t)ones;
 	junk_page = (uint64_t)junk;
-	err = ept_init(&vmx.ept, &ops, vmx.caps.ept_vpid, vmx.phys_bits);
+	err = ept_init(&vmx.ept, &ops, vmx.caps.ept_vpid, vmx.phys_bits - key_bits());
 	err = err ?: ept_identity(&vmx.ept, &vmx.mtrr, 0, highest_known(info));
 	/* Small pages and all tables now, rights away at the seal: until then launch code runs there. */
 	for (uint64_t a = info->block_base; a < info->block_base + info->block_size && !err;
