@@ -373,6 +373,7 @@ void sentry_wake(uint64_t tsc)
 
 void sentry_start(void)
 {
+	sentry_memory_keep();
 	state = STATE_ALIVE;
 	started = true;
 	alive_since = time_now();

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include "arch/x86/cpu_name.h"
 #include "arch/x86/sentry_vm.h"
 #include "arch/x86/string.h"
@@ -9,10 +10,12 @@
 
 #define HEAP_SIZE (4ull << 20) /* streams, tables of the engine, lwIP's pools, output queues */
 #define SLICE     65536        /* bytes filled in one slice of a restart */
+#define CTL_CONSTANT offsetof(struct abi_ctl, restarts) /* bytes before what changes */
 
 static struct abi_ctl *ctl;
 static uint8_t *data, *private_memory; /* writable segment; stack and heap */
 static const uint8_t *pristine_data;
+static void *pristine_ctl; /* what the core has told it, which the sentry could overwrite */
 static uint64_t data_size, private_size;
 static uint64_t entry_rip, entry_rsp;
 static uint64_t filled; /* bytes of data, then of private memory, that the restart has done */
@@ -133,7 +136,8 @@ int sentry_memory_init(struct boot_info *info)
 	int err;
 
 	ctl = pages_alloc((uint32_t)(ABI_ROUND(ABI_SHARED_SIZE) / ABI_PAGE));
-	err = ctl ? map_image(info) : -ENOMEM;
+	pristine_ctl = pages_alloc((uint32_t)(ABI_ROUND(CTL_CONSTANT) / ABI_PAGE));
+	err = ctl && pristine_ctl ? map_image(info) : -ENOMEM;
 	err = err ?: map_shared(info);
 	if (err)
 		return init_error(err, "no memory for the sentry");
@@ -141,6 +145,11 @@ int sentry_memory_init(struct boot_info *info)
 	memcpy(data, pristine_data, data_size);
 	sentry_vm_reset(entry_rip, entry_rsp, ABI_SENTRY_SHARED);
 	return 0;
+}
+
+void sentry_memory_keep(void)
+{
+	memcpy(pristine_ctl, ctl, CTL_CONSTANT);
 }
 
 void sentry_memory_restart(void)
@@ -164,6 +173,7 @@ bool sentry_memory_slice(void)
 	filled += n;
 	if (filled < data_size + private_size)
 		return false;
+	memcpy(ctl, pristine_ctl, CTL_CONSTANT);
 	sentry_vm_reset(entry_rip, entry_rsp, ABI_SENTRY_SHARED);
 	return true;
 }

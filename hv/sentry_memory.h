@@ -10,6 +10,9 @@
 /* Allocate, map, fill everything. 0 or negative with a message. */
 int sentry_memory_init(struct boot_info *info);
 
+/* The launch is over: what the control structure says now is what every life of the sentry gets. */
+void sentry_memory_keep(void);
+
 /* Begin a restart; then one bounded slice of it a call: true after the last one. */
 void sentry_memory_restart(void);
 bool sentry_memory_slice(void);
