@@ -23,6 +23,8 @@
 #define BACKOFF_MIN_US 1000    /* before a restart; doubled when it dies again soon */
 #define BACKOFF_MAX_US 500000
 #define CALM_US        10000000 /* a life this long resets the back-off */
+#define SHORT_US       20      /* a stay that an interrupt ended before it got anywhere */
+#define SHORT_STAYS    16      /* so many in a row: the guest holds one off, for good perhaps */
 #define CALLS_PER_STAY 256     /* hypercalls other than yield */
 #define LOG_LINES_PER_SECOND 20
 #define EVENT_DELAY_US 1000    /* single events ride together */
@@ -42,6 +44,7 @@ static uint64_t busy;             /* TSC ticks of its own since the last progres
 static uint32_t last_req_cons;
 static uint64_t alive_since, backoff_us = BACKOFF_MIN_US;
 static uint64_t log_window, log_lines;
+static uint32_t cut_short;        /* stays in a row */
 static uint64_t stays, restarts, stay_ticks, calls;
 
 static struct spinlock req_lock;  /* the request ring's producer side: any CPU */
@@ -272,12 +275,16 @@ static bool do_call(struct stay *stay)
 static void run(struct stay *stay)
 {
 	uint64_t begin = time_now(), deadline = begin + time_us(STAY_US);
+	enum sentry_exit why = SENTRY_EXIT_TIMER;
 	uint32_t n = 0;
 	bool on = true;
 
-	sentry_vm_begin();
+	/* A guest that left an interrupt pending for ever would keep the sentry from running, and have it
+	 * taken for hung. */
+	sentry_vm_begin(cut_short >= SHORT_STAYS);
 	while (on) {
-		switch (sentry_vm_enter(deadline, &stay->fault)) {
+		why = sentry_vm_enter(deadline, &stay->fault);
+		switch (why) {
 		case SENTRY_EXIT_CALL:
 			on = do_call(stay) && ++n < CALLS_PER_STAY && time_now() < deadline;
 			break;
@@ -290,6 +297,8 @@ static void run(struct stay *stay)
 		}
 	}
 	sentry_vm_end();
+	cut_short = why == SENTRY_EXIT_INTERRUPT && time_now() - begin < time_us(SHORT_US) ? cut_short + 1
+											: 0;
 	stays++;
 	stay_ticks += time_now() - begin;
 	busy += time_now() - begin;

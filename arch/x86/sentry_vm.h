@@ -40,8 +40,9 @@ struct sentry_fault {
 };
 
 /* Begin a stay on this CPU: the sentry's VMCS becomes current, the extended state is switched. Every
- * begin is paired with an end, with only sentry_vm_enter and sentry_vm_call* between them. */
-void sentry_vm_begin(void);
+ * begin is paired with an end, with only sentry_vm_enter and sentry_vm_call* between them. `hold`:
+ * interrupts that the guest has disabled (RFLAGS.IF) do not end this stay: they wait either way. */
+void sentry_vm_begin(bool hold);
 void sentry_vm_end(void);
 
 /* Run until the next exit, at most until `deadline` (TSC). `fault` is filled for a fault. */

@@ -234,9 +234,13 @@ void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
 
 /* The guest's extended state: what its XCR0 has enabled, and always what the sentry may change, since
  * with XCR0 = x87 a guest still has SSE registers. */
-void sentry_vm_begin(void)
+void sentry_vm_begin(bool hold)
 {
+	uint32_t pin = vmx.control[PROFILE_SENTRY].word[CONTROL_PIN];
 	struct vcpu *v = this_vcpu();
+
+	if (hold && !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF))
+		pin &= ~PIN_EXTERNAL_INTERRUPT;
 
 	if (have_xsave) {
 		v->guest_xcr0 = xgetbv(0);
@@ -254,6 +258,7 @@ void sentry_vm_begin(void)
 	 * leftovers would contradict these flags and fail the entry (SDM 27.3.1.5). */
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_PIN_CONTROLS, pin);
 	v->in_sentry = true;
 }
 
