@@ -284,6 +284,21 @@ static void empty_bus(void)
 	deliveries("delivery-on-empty-bus", window(HIGH_GPA + (4ull << 30)) + 0x8000);
 }
 
+/* So many places with nothing in them that no hypervisor has tables for all: it survives, and what
+ * is hidden stays hidden. */
+static void scattered(void)
+{
+	uint32_t bits = cpuid(0x80000008, 0).eax & 0xff, wrong = 0;
+	uint64_t places = 3000, step = (1ull << (bits - 1)) / places & ~0x1fffffull;
+
+	for (uint64_t i = 1; i < places; i++) {
+		uint64_t at = window(i * step + (1ull << (bits - 1)) - (4ull << 30));
+
+		wrong += PROBE("movq (%0), %%rax", , INS("r"(at)), "rax") != NO_FAULT;
+	}
+	CHECK_EQ("scattered-reads", wrong, 0);
+}
+
 void test_main(void)
 {
 	uint64_t saved[2], end = block_base + block_size;
@@ -303,5 +318,7 @@ void test_main(void)
 	write64(end, saved[0]);
 	write64(end + 8, saved[1]);
 	empty_bus();
+	scattered();
+	reads();
 	CHECK_EQ("still-hidden", read64(block_base + 0x9000), ONES);
 }
