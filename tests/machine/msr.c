@@ -68,6 +68,22 @@ static void absent_msrs(void)
 		absent(hidden[i]);
 }
 
+/* Every register of the bitmap's ranges can be asked for: an answer or #GP, nothing else. */
+static void sweep(void)
+{
+	uint32_t answers = 0, faults = 0;
+
+	for (uint32_t i = 0; i < 0x4000; i++) {
+		uint64_t value;
+		uint32_t vector = try_rdmsr(i < 0x2000 ? i : 0xc0000000 + i - 0x2000, &value);
+
+		answers += vector == NO_FAULT;
+		faults += vector == VECTOR_GP;
+	}
+	CHECK_EQ("sweep", answers + faults, 0x4000);
+	check(answers > 20, "sweep-answers", "%u", answers);
+}
+
 /* --- registers that can be written and read back
  * ------------------------------------------------------ */
 
@@ -307,6 +323,7 @@ static void apic_modes(void)
 void test_main(void)
 {
 	absent_msrs();
+	sweep();
 	own_registers();
 	bases_over_exits();
 	tsc();

@@ -213,6 +213,23 @@ static void alert_port(void)
 	out32(COM2, 0xffffffff);
 }
 
+/* The local APIC over the card's registers: the core would talk to the APIC there. */
+static void apic_over_card(void)
+{
+	uint64_t apic = rdmsr(0x1b), card = 0;
+
+	for (uint32_t reg = BAR0; reg < BAR0 + 24 && !card; reg += 4) {
+		uint32_t bar = read_config(device, reg);
+
+		card = bar & 1 ? 0 : bar & ~15u;
+	}
+	check(card != 0, "card-has-registers", "no memory BAR");
+	CHECK_EQ("apic-over-card", try_wrmsr(0x1b, card | (apic & 0xfff)), VECTOR_GP);
+	CHECK_EQ("apic-over-card-end", try_wrmsr(0x1b, (card + 0x1f000) | (apic & 0xfff)),
+		 VECTOR_GP);
+	CHECK_EQ("apic-stays", rdmsr(0x1b), apic);
+}
+
 /* --- the device's registers
  * -------------------------------------------------------------------------- */
 
@@ -531,6 +548,7 @@ void test_main(void)
 	header();
 	bars();
 	alert_port();
+	apic_over_card();
 	registers();
 	moving();
 	chains();

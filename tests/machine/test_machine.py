@@ -293,6 +293,7 @@ class Network(Case):
         assert found is not None
         self.assertEqual(int(found.group(1)), count)
         self.assertEqual([f["reason"] for f in said.faults("net")][:count], self.REASONS)
+        self.assertEqual([f["reason"] for f in said.faults("guest")], ["apic_base"] * 2)
         self.assertGreater(said.counter("net", "guest_tx"), 90)
         self.assertEqual(said.counter("frames", "dropped"), 0)
 
