@@ -18,6 +18,7 @@ PYTHON = "/usr/bin/python3"  # Debian's, which has python3-scapy
 QUICK = ("unit", "lab", "conformance", "testkit")
 UNIT_TIMEOUT = 300.0
 FUZZ_SLACK = 60.0
+BOOT_COST = 5.0  # seconds of a case that boots a machine, where its module does not say COST
 
 
 def make(*args: str) -> str:
@@ -87,7 +88,7 @@ def modules(quick: bool) -> Iterator[Job]:
         for group, tests in groups.items():
             job = Unittest(
                 f"{name}.{group}" if group else name, [PYTHON, str(CHILD), str(path), *tests],
-                timeout=found["timeout"], cost=found["cost"],
+                timeout=found["timeout"], cost=found["cost"] or len(tests) * (0.01 if folder in QUICK else BOOT_COST),
             )
             job.expected = tests
             yield job

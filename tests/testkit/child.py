@@ -114,7 +114,7 @@ def main(argv: list[str]) -> int:
     if argv[0] == "--list":
         module, cases = load(Path(argv[1]).resolve())
         print(json.dumps({"tests": [short(c) for c in cases], "split": getattr(module, "SPLIT", ""),
-                          "cost": getattr(module, "COST", 5.0), "timeout": getattr(module, "TEST_TIMEOUT", 600.0)}))
+                          "cost": getattr(module, "COST", 0.0), "timeout": getattr(module, "TEST_TIMEOUT", 1500.0)}))
         return 0
     _, cases = load(Path(argv[0]).resolve())
     wanted = set(argv[1:])
