@@ -13,6 +13,7 @@
 #define LOG_RING   8192 /* bytes, a power of two */
 #define PUMP_US    1400 /* a FIFO of 16 bytes lasts 1.39 ms at 115,200 baud */
 #define DISCARD_US 1000 /* without a UART: until the sentry may put more */
+#define DRAIN_US   3000000 /* for both rings: 1.4 s at 115,200 baud */
 #define UART_PORTS 8
 #define UART_LSR   5    /* line status register (PC16550D data sheet, 8.6.3) */
 #define LSR_IDLE   0x60 /* THRE and TEMT */
@@ -183,17 +184,23 @@ void channel_reset_output(void)
 	 * the ring, because `prod` moves by whole lines, unless the sentry broke the rule. */
 	if (source == SOURCE_SENTRY && sentry_bytes())
 		line_broken = false;
+	/* An index that lies would leave the next life without a voice. */
+	if (__atomic_load_n(&out_index->prod, __ATOMIC_ACQUIRE) - out_cons > ABI_OUTPUT)
+		__atomic_store_n(&out_index->prod, out_cons, __ATOMIC_RELEASE);
+	__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);
 	spin_unlock(&lock);
 }
 
 void channel_drain(void)
 {
+	uint64_t end = time_now() + time_us(DRAIN_US); /* a line that takes nothing must not stop us */
+
 	if (!present)
 		return;
 	for (uint32_t i = 0; i < LOG_RING + ABI_OUTPUT; i++) {
 		uint8_t byte;
 
-		if (!next_byte(&byte))
+		if (time_now() > end || !next_byte(&byte))
 			return;
 		uart_write_polled((const char *)&byte, 1);
 	}
