@@ -8,6 +8,7 @@
 #include "hv/counter.h"
 #include "hv/event.h"
 #include "hv/log.h"
+#include "hv/timer.h"
 #include "hv/unit.h"
 
 void vmx_handle_exit(struct vcpu *v);
@@ -192,15 +193,20 @@ static void on_unexpected(struct vcpu *v, uint32_t reason)
 	inject_ud();
 }
 
+/* The guest runs at least so long between two exits of the timer, however late Vigil is: a flood that
+ * keeps Vigil's own work due must not take the whole CPU. */
+#define GUEST_SHARE_US 50
+
 static void program_timer(struct vcpu *v)
 {
 	uint64_t now = rdtsc(), deadline = v->timer_deadline, ticks = 0xffffffff;
+	uint64_t share = time_us(GUEST_SHARE_US);
 	uint32_t rate = (uint32_t)(vmx.caps.misc & VMX_MISC_TIMER_RATE);
 
 	if (deadline) {
 		uint64_t delta = deadline > now ? deadline - now : 0;
 
-		ticks = (delta >> rate) + 1;
+		ticks = ((delta > share ? delta : share) >> rate) + 1;
 		if (ticks > 0xffffffff)
 			ticks = 0xffffffff;
 	}
@@ -224,8 +230,7 @@ void vmx_do_pending(struct vcpu *v)
 	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
 
 	if (work & WORK_TIMER) {
-		if (!v->timer_deadline || v->timer_deadline <= rdtsc())
-			v->timer_deadline = timers_run(rdtsc());
+		v->timer_deadline = timers_run(rdtsc()); /* the earliest of all, whoever armed it */
 		__atomic_and_fetch(&v->work, ~WORK_TIMER, __ATOMIC_ACQ_REL);
 		program_timer(v);
 	}

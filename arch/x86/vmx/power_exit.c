@@ -57,6 +57,9 @@ void on_init(struct vcpu *v)
 	/* An instruction with a hidden page open is given up, and its monitor trap with it. */
 	if (v->nstep)
 		on_monitor_trap(v);
+	/* Timers are armed on the CPU that set them; this one may be gone for long. */
+	for (uint32_t i = 0; i < vmx.ncpu; i++)
+		vcpu_work(vmx.cpu[i], WORK_TIMER);
 	v->nmi_pending = 0;
 	memset(&v->regs, 0, sizeof(v->regs));
 	v->regs.rdx = cpuid(CPUID_VERSION, 0).eax;
