@@ -28,7 +28,7 @@
 #define CALLS_PER_STAY 256     /* hypercalls other than yield */
 #define LOG_LINES_PER_SECOND 20
 #define EVENT_DELAY_US 1000    /* single events ride together */
-#define ROOT_DELAY_US  30000   /* the same for address spaces, which are not urgent */
+#define ROOT_DELAY_US  60000   /* the same for address spaces, which are not urgent */
 #define ROOTS_WAITING  256     /* requests that may wait for that long */
 #define REPLIES_PER_STAY ABI_REPLIES
 

@@ -200,24 +200,39 @@ static size_t length(const char *s)
 	return n;
 }
 
+static bool has_room(const struct json *j, size_t len)
+{
+	return j->len + len < j->size; /* the terminator's octet stays free */
+}
+
 /* Comma and key. In an array the key must be absent, in an object present. */
 static void member(struct json *j, const char *key)
 {
-	if (j->error || j->depth == 0) {
+	unsigned level = j->depth - 1;
+	size_t len, start;
+
+	if (j->error || j->depth == 0 || (key == NULL) != (j->close[level] == ']')) {
 		j->error = true;
 		return;
 	}
-	if ((key == NULL) != (j->close[j->depth - 1] == ']')) {
-		j->error = true;
-		return;
-	}
-	if (j->comma[j->depth - 1])
+	if (j->comma[level])
 		put(j, ',');
-	j->comma[j->depth - 1] = true;
-	if (key) {
-		put_string(j, (const uint8_t *)key, length(key));
-		put(j, ':');
+	j->comma[level] = true;
+	if (!key)
+		return;
+	len = length(key);
+	start = j->len;
+	if (has_room(j, len + 3)) {
+		j->buf[j->len++] = '"';
+		if (put_plain(j, (const uint8_t *)key, len) == len) {
+			j->buf[j->len++] = '"';
+			j->buf[j->len++] = ':';
+			return;
+		}
+		j->len = start; /* no common key */
 	}
+	put_string(j, (const uint8_t *)key, len);
+	put(j, ':');
 }
 
 void json_object(struct json *j, const char *key)
@@ -256,8 +271,12 @@ static void put_u64(struct json *j, uint64_t value)
 	do
 		digits[n++] = (char)('0' + value % 10);
 	while ((value /= 10) != 0);
+	if (!has_room(j, n)) {
+		j->error = true;
+		return;
+	}
 	while (n)
-		put(j, digits[--n]);
+		j->buf[j->len++] = digits[--n];
 }
 
 void json_u64(struct json *j, const char *key, uint64_t value)

@@ -4,8 +4,8 @@
 #include "hv/errno.h"
 
 #define SEEN_MS	      1000 /* an address space has lived so long before it is told as seen */
-#define SWEEP_MS      250  /* between two looks at all address spaces */
-#define SWEEP_BUSY_MS 40   /* the same while some come and go: they get each other's pages */
+#define SWEEP_MS      500  /* between two looks at all address spaces */
+#define SWEEP_BUSY_MS 80   /* the same while some come and go: they get each other's pages */
 #define BUSY_MS	      1300 /* so long after one came or went; until a new one is told at least */
 #define SWEEP_ROOTS   512  /* at most in one slice of a look */
 

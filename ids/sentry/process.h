@@ -3,7 +3,7 @@
  * `seen` is told once an address space has lived for a second. One that is gone by then is told in
  * one line, a `gone` with `short`; so that a storm of short-lived processes costs one line each,
  * and none of them is written while the class has no room (counted as lost, as every event). `gone`
- * comes within about a third of a second, sooner while address spaces come and go.
+ * comes within about half a second, sooner while address spaces come and go.
  */
 #pragma once
 
