@@ -51,7 +51,8 @@ s.end()
 class Blocked(LabCase):
     """The guest is interrupted for none of them, and keeps its interrupt."""
 
-    RULES = 'drop udp any any -> 10.77.0.2 9000 (msg:"flood"; content:"flood-of-the-bad-kind"; sid:200;)\n'
+    # Without an alert each: what a flood of those does is the other test's matter.
+    RULES = 'drop udp any any -> 10.77.0.2 9000 (msg:"flood"; content:"flood-of-the-bad-kind"; noalert; sid:200;)\n'
 
     def test_120000_blocked_frames(self) -> None:
         init = """
@@ -67,7 +68,7 @@ need sh -c '! grep -q flood /tmp/got'
 cat /proc/interrupts
 need ping -c 5 -W 8 $HOST_IP
 dmesg | grep -i -e 'nobody cared' -e 'disabling irq' && exit 91
-sleep 40 # alerts that wait leave first, 400 of them in 23 s; then the counters
+sleep 20 # `drop` events that wait leave first; then the counters
 """
         run = self.good(self.lab(init, host=FLOOD_HOST, timeout=1500.0))
         self.said(run, f"FLOOD sent {FRAMES} refused 0")
@@ -77,10 +78,8 @@ sleep 40 # alerts that wait leave first, 400 of them in 23 s; then the counters
                   f"timer exits {last['exits']['preemption_timer']}")
         self.assertEqual(last["frames"]["dropped"], FRAMES)
         self.assertEqual(last["stack"]["dropped_from_wire"], FRAMES)
-        alerts = len(run.of("alert"))
-        detect = [e["stats"] for e in run.of("stats")][-1]["detect"]
-        self.assertGreater(alerts, 0)
-        self.note(f"{alerts} alerts told, counters {detect}")
+        self.assertEqual(run.of("alert"), [])
+        self.note(f"{len(run.of('drop'))} drop events told, {self.told} events lost and told")
         self.assertEqual(self.missing, self.told)
 
 
@@ -121,7 +120,7 @@ done
 wc -l /tmp/got
 need sh -c '! grep -q needle /tmp/got'
 need ping -c 3 -W 8 $HOST_IP
-sleep 40
+sleep 75 # what waits leaves first, 544 KiB in 47 s at 115,200 baud; then the counters
 """
         run = self.good(self.lab(init, host=self.HOST, timeout=1000.0))
         self.said(run, "FLOOD refused 0")
