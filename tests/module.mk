@@ -3,7 +3,7 @@
 TEST_FILES = $(O)/sentry-test.elf boot-test-files guest-test-files $(if $(MACHINE_FILES),machine-test-files)
 
 # After `all`: the recursive make would build the same files at the same time.
-build-tests: all
+build-tests: all build-unit build-fuzz
 	@$(MAKE) --no-print-directory $(TEST_FILES)
 
 # For tests/run: what there is.
