@@ -1,4 +1,5 @@
-/* The contract between the core (VMX root mode) and the sentry (the tiny VM that parses and decides).
+/* The contract between the core (VMX root mode) and the sentry (the tiny VM that parses and
+ * decides).
  *
  * Both are built from this header; nothing else is shared. The shared area is mapped read-write in
  * both. The core trusts nothing in it: what the sentry writes is copied once, then checked; indices
@@ -15,18 +16,20 @@
 #define ABI_MAGIC   0x5952544e45534756ull
 #define ABI_VERSION 1
 
-/* --- frames ------------------------------------------------------------------------------------ */
+/* --- frames ------------------------------------------------------------------------------------
+ */
 
-#define ABI_FRAME_SIZE  2048 /* bytes of a slot; the frame begins at its start */
-#define ABI_FRAME_MIN   14   /* bytes: an Ethernet header */
-#define ABI_FRAME_MAX   1518 /* bytes without FCS: 1500 of payload, 14 of header, one VLAN tag */
+#define ABI_FRAME_SIZE	2048 /* bytes of a slot; the frame begins at its start */
+#define ABI_FRAME_MIN	14   /* bytes: an Ethernet header */
+#define ABI_FRAME_MAX	1518 /* bytes without FCS: 1500 of payload, 14 of header, one VLAN tag */
 #define ABI_FRAME_SLOTS 512  /* slots that the core fills */
-#define ABI_SEND_SLOTS  32   /* slots, after those, that the sentry fills for frames of its own */
-#define ABI_SLOTS       (ABI_FRAME_SLOTS + ABI_SEND_SLOTS)
+#define ABI_SEND_SLOTS	32   /* slots, after those, that the sentry fills for frames of its own */
+#define ABI_SLOTS	(ABI_FRAME_SLOTS + ABI_SEND_SLOTS)
 
 enum abi_port { ABI_PORT_GUEST, ABI_PORT_WIRE, ABI_PORTS };
 
-/* --- rings: one producer, one consumer, free-running indices -------------------------------------- */
+/* --- rings: one producer, one consumer, free-running indices
+ * -------------------------------------- */
 
 #define ABI_REQUESTS 2048 /* entries, a power of two */
 #define ABI_REPLIES  2048
@@ -58,7 +61,7 @@ struct abi_request {
 enum abi_reply_type {
 	ABI_REP_NONE,
 	ABI_REP_VERDICT, /* slot, verdict: each ABI_REQ_FRAME gets exactly one */
-	ABI_REP_SEND,    /* slot (of the sentry's own), len, port to send it to */
+	ABI_REP_SEND,	 /* slot (of the sentry's own), len, port to send it to */
 };
 
 enum abi_verdict { ABI_VERDICT_PASS, ABI_VERDICT_DROP, ABI_VERDICTS };
@@ -72,32 +75,36 @@ struct abi_reply {
 	uint16_t slot;
 };
 
-/* --- events that the core tells ------------------------------------------------------------------- */
+/* --- events that the core tells
+ * ------------------------------------------------------------------- */
 
 enum abi_event {
-	ABI_EVENT_START,          /* a: TSC. Once, at the first start (platform text in abi_ctl) */
-	ABI_EVENT_READY,          /* a: TSC. The guest runs under Vigil on all CPUs */
-	ABI_EVENT_ROOT_SEEN,      /* a: page-table root, b: TSC, c: CPU index | ABI_ROOT_KNOWN */
-	ABI_EVENT_HIDDEN_ACCESS,  /* a: guest-physical address, b: guest RIP, c: writes << 32 | reads since last told */
-	ABI_EVENT_NET_FAULT,      /* a: enum abi_net_fault, b: queue, c: detail */
-	ABI_EVENT_SENTRY_RESTART, /* a: enum abi_sentry_fault, b: sentry RIP (offset in its image), c: detail */
-	ABI_EVENT_GUEST_FAULT,    /* a: enum abi_guest_fault, b: guest RIP, c: detail */
-	ABI_EVENT_STATS,          /* counters are up to date: tell them */
-	ABI_EVENT_LOST,           /* a: events lost before they reached the sentry */
+	ABI_EVENT_START,	 /* a: TSC. Once, at the first start (platform text in abi_ctl) */
+	ABI_EVENT_READY,	 /* a: TSC. The guest runs under Vigil on all CPUs */
+	ABI_EVENT_ROOT_SEEN,	 /* a: page-table root, b: TSC, c: CPU index | ABI_ROOT_KNOWN */
+	ABI_EVENT_HIDDEN_ACCESS, /* a: guest-physical address, b: guest RIP, c: writes << 32 | reads
+				    since last told */
+	ABI_EVENT_NET_FAULT,	 /* a: enum abi_net_fault, b: queue, c: detail */
+	ABI_EVENT_SENTRY_RESTART, /* a: enum abi_sentry_fault, b: sentry RIP (offset in its image),
+				     c: detail */
+	ABI_EVENT_GUEST_FAULT,	  /* a: enum abi_guest_fault, b: guest RIP, c: detail */
+	ABI_EVENT_STATS,	  /* counters are up to date: tell them */
+	ABI_EVENT_LOST,		  /* a: events lost before they reached the sentry */
 	ABI_EVENTS
 };
 
-/* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it is
- * watched again, but not told a second time (abi_ctl.roots_told). */
+/* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it
+ * is watched again, but not told a second time (abi_ctl.roots_told). */
 #define ABI_ROOT_KNOWN (1ull << 63)
 
 enum abi_net_fault {
 	ABI_NET_RING_ADDRESS, /* a ring or buffer outside of the guest's memory */
-	ABI_NET_RING_INDEX,   /* avail index moved by more than the queue's size, or head out of range */
-	ABI_NET_CHAIN_LOOP,   /* descriptor chain longer than the queue */
-	ABI_NET_CHAIN_FLAGS,  /* wrong direction, or a feature that was not negotiated */
-	ABI_NET_LENGTH,       /* frame shorter than its headers or longer than the largest frame */
-	ABI_NET_NIC,          /* the physical NIC's own rings are inconsistent */
+	ABI_NET_RING_INDEX, /* avail index moved by more than the queue's size, or head out of range
+			     */
+	ABI_NET_CHAIN_LOOP, /* descriptor chain longer than the queue */
+	ABI_NET_CHAIN_FLAGS, /* wrong direction, or a feature that was not negotiated */
+	ABI_NET_LENGTH,	     /* frame shorter than its headers or longer than the largest frame */
+	ABI_NET_NIC,	     /* the physical NIC's own rings are inconsistent */
 };
 
 enum abi_sentry_fault {
@@ -118,7 +125,8 @@ enum abi_guest_fault {
 	ABI_GUEST_MCE,
 };
 
-/* --- named counters -------------------------------------------------------------------------------- */
+/* --- named counters
+ * -------------------------------------------------------------------------------- */
 
 #define ABI_COUNTERS 128
 #define ABI_RAM_MAX  64 /* pieces of RAM in the window */
@@ -133,7 +141,8 @@ struct abi_counter {
 	uint64_t value;
 };
 
-/* --- the control structure --------------------------------------------------------------------------- */
+/* --- the control structure
+ * --------------------------------------------------------------------------- */
 
 struct abi_ctl {
 	/* Written by the core before the sentry's first instruction; constant afterwards. */
@@ -145,16 +154,16 @@ struct abi_ctl {
 	uint64_t boot_id;
 	uint64_t heap, heap_size;   /* sentry-virtual */
 	uint64_t rules, rules_size; /* sentry-virtual, read-only; size 0: none */
-	uint64_t window;            /* sentry-virtual address of guest-physical 0 (read-only window) */
-	uint64_t window_size;       /* bytes; only what `ram` lists is mapped, the rest faults */
+	uint64_t window;      /* sentry-virtual address of guest-physical 0 (read-only window) */
+	uint64_t window_size; /* bytes; only what `ram` lists is mapped, the rest faults */
 	uint32_t nram;
 	struct abi_ram ram[ABI_RAM_MAX];
 	uint8_t nic_present;
-	uint8_t mac[6];             /* of the NIC, which the guest's virtual NIC has as well */
+	uint8_t mac[6]; /* of the NIC, which the guest's virtual NIC has as well */
 	uint8_t pad0;
 	struct vigil_config config;
-	char platform[128];         /* CPU brand and hypervisor below, printable */
-	char controls[768];         /* VMX controls in use, printable, space separated names */
+	char platform[128]; /* CPU brand and hypervisor below, printable */
+	char controls[768]; /* VMX controls in use, printable, space separated names */
 
 	/* Written by the core while the sentry runs. */
 	volatile uint64_t restarts; /* how often the sentry was restarted since the start */
@@ -162,11 +171,11 @@ struct abi_ctl {
 	struct abi_counter counter[ABI_COUNTERS]; /* valid at an ABI_EVENT_STATS */
 
 	/* Written by the sentry, kept over its restarts, never read by the core. */
-	uint64_t seq;          /* events numbered so far */
-	uint64_t events_sent;  /* of those, lines put into the output ring */
+	uint64_t seq;		 /* events numbered so far */
+	uint64_t events_sent;	 /* of those, lines put into the output ring */
 	uint64_t events_lost[8]; /* by class, events that found no room; [7]: lost with a restart */
 	uint64_t events_told[8]; /* of events_lost, how many a `lost` event has told */
-	uint64_t roots_told;     /* TSC: roots known since then or before are told as seen */
+	uint64_t roots_told;	 /* TSC: roots known since then or before are told as seen */
 
 	/* Written by the sentry, a wish only: lines wait for room in the output ring; enter it as
 	 * soon as fewer than this many bytes wait there. 0: none waits. */
@@ -178,31 +187,35 @@ struct abi_ctl {
 	struct abi_index request, reply, output;
 };
 
-#define ABI_PAGE       4096ul
-#define ABI_ROUND(x)   (((x) + ABI_PAGE - 1) & ~(ABI_PAGE - 1))
-#define ABI_OFF_REQ    ABI_ROUND(sizeof(struct abi_ctl))
-#define ABI_OFF_REP    (ABI_OFF_REQ + ABI_ROUND(ABI_REQUESTS * sizeof(struct abi_request)))
-#define ABI_OFF_OUT    (ABI_OFF_REP + ABI_ROUND(ABI_REPLIES * sizeof(struct abi_reply)))
-#define ABI_OFF_FRAMES (ABI_OFF_OUT + ABI_ROUND(ABI_OUTPUT))
+#define ABI_PAGE	4096ul
+#define ABI_ROUND(x)	(((x) + ABI_PAGE - 1) & ~(ABI_PAGE - 1))
+#define ABI_OFF_REQ	ABI_ROUND(sizeof(struct abi_ctl))
+#define ABI_OFF_REP	(ABI_OFF_REQ + ABI_ROUND(ABI_REQUESTS * sizeof(struct abi_request)))
+#define ABI_OFF_OUT	(ABI_OFF_REP + ABI_ROUND(ABI_REPLIES * sizeof(struct abi_reply)))
+#define ABI_OFF_FRAMES	(ABI_OFF_OUT + ABI_ROUND(ABI_OUTPUT))
 #define ABI_SHARED_SIZE (ABI_OFF_FRAMES + (uint64_t)ABI_SLOTS * ABI_FRAME_SIZE)
 
-/* --- hypercalls: VMCALL, number in RAX, arguments RDI, RSI, result RAX (RDX) ------------------------- */
+/* --- hypercalls: VMCALL, number in RAX, arguments RDI, RSI, result RAX (RDX)
+ * ------------------------- */
 
 enum abi_call {
-	ABI_CALL_YIELD,  /* nothing left to do; RDI: TSC at which to be entered at the latest, 0: none */
-	ABI_CALL_LOG,    /* RDI: bytes of abi_ctl.message to print on the channel as a plain line */
-	ABI_CALL_EXIT,   /* RDI: code. Does not return: the sentry is restarted */
-	ABI_CALL_FORGET, /* RDI: page-table root that is gone; RAX: switches to it, RDX: TSC of the last */
+	ABI_CALL_YIELD,	 /* nothing left to do; RDI: TSC at which to be entered at the latest, 0:
+			    none */
+	ABI_CALL_LOG,	 /* RDI: bytes of abi_ctl.message to print on the channel as a plain line */
+	ABI_CALL_EXIT,	 /* RDI: code. Does not return: the sentry is restarted */
+	ABI_CALL_FORGET, /* RDI: page-table root that is gone; RAX: switches to it, RDX: TSC of the
+			    last */
 	ABI_CALLS
 };
 
-/* --- the sentry's address space (built by the core) --------------------------------------------------- */
+/* --- the sentry's address space (built by the core)
+ * --------------------------------------------------- */
 
-#define ABI_SENTRY_BASE   0x0000010000000000ul /* image (static PIE), then stack, then heap */
+#define ABI_SENTRY_BASE	  0x0000010000000000ul /* image (static PIE), then stack, then heap */
 #define ABI_SENTRY_SHARED 0x0000020000000000ul /* struct abi_ctl and what follows it */
 #define ABI_SENTRY_RULES  0x0000030000000000ul
 #define ABI_SENTRY_WINDOW 0x0000400000000000ul /* guest-physical memory, read-only */
-#define ABI_SENTRY_STACK  (256 * 1024)          /* bytes; an unmapped page lies below */
+#define ABI_SENTRY_STACK  (256 * 1024)	       /* bytes; an unmapped page lies below */
 
 /* Entry: RDI = ABI_SENTRY_SHARED, RSP 16-byte aligned less 8, interrupts off, SSE (and AVX where
  * the CPU has it) usable, exceptions kill. A restart begins there again with fresh memory. */

@@ -4,8 +4,9 @@
  * The reserved block. boot/ allocates ONE physically contiguous, 2 MiB aligned block of memory as
  * EfiReservedMemoryType, whose size is a multiple of 2 MiB, and puts into it, each at a page
  * boundary and in this order: the core's image (relocated), this structure, the sentry's image
- * (relocated to ABI_SENTRY_BASE, the pristine copy of every restart), the rules blob. What follows (`free_base` to the block's end) is the core's page pool, all zero. Nothing of
- * Vigil lies outside of the block, so that hiding the block from the guest hides Vigil.
+ * (relocated to ABI_SENTRY_BASE, the pristine copy of every restart), the rules blob. What follows
+ * (`free_base` to the block's end) is the core's page pool, all zero. Nothing of Vigil lies outside
+ * of the block, so that hiding the block from the guest hides Vigil.
  *
  * Start. The loader then, on the BSP:
  *   1. calls core_init(&boot_info), at core_base + ELF entry (System V convention, firmware's
@@ -27,23 +28,24 @@
 #include <stdint.h>
 #include "hv/config.h"
 
-#define BOOT_INFO_MAGIC   0x4f464e494c494756ull /* "VGILINFO" */
+#define BOOT_INFO_MAGIC	  0x4f464e494c494756ull /* "VGILINFO" */
 #define BOOT_INFO_VERSION 1
 
-#define BOOT_MAX_CPUS    256
+#define BOOT_MAX_CPUS	 256
 #define BOOT_MAX_REGIONS 512
-#define BOOT_MAX_ECAM    16
+#define BOOT_MAX_ECAM	 16
 
 /* A range of the UEFI memory map (UEFI 2.10, 7.2.3 GetMemoryMap), neighbours of one kind merged. */
 enum boot_region_kind {
-	REGION_RAM,      /* the guest's memory: loader, boot services, conventional, ACPI, reserved RAM */
-	REGION_MMIO,     /* EfiMemoryMappedIO and port space */
+	REGION_RAM,  /* the guest's memory: loader, boot services, conventional, ACPI, reserved RAM
+		      */
+	REGION_MMIO, /* EfiMemoryMappedIO and port space */
 };
 
 struct boot_region {
 	uint64_t base;
-	uint64_t size; /* bytes */
-	uint32_t kind; /* enum boot_region_kind */
+	uint64_t size;	   /* bytes */
+	uint32_t kind;	   /* enum boot_region_kind */
 	uint32_t efi_type; /* EFI_MEMORY_TYPE, for the log */
 };
 
@@ -60,7 +62,7 @@ struct boot_nic {
 	uint8_t present; /* 0: none configured, or none found */
 	uint8_t pad[3];
 	uint16_t segment; /* 0: only segment 0 is taken */
-	uint16_t bdf;    /* bus << 8 | device << 3 | function */
+	uint16_t bdf;	  /* bus << 8 | device << 3 | function */
 	uint16_t vendor, device;
 	struct {
 		uint64_t base;
@@ -80,15 +82,15 @@ struct boot_info {
 	uint32_t size; /* sizeof(struct boot_info), for a loader and core of different builds */
 
 	uint64_t block_base, block_size;
-	uint64_t core_base, core_size;     /* image in memory, pages */
+	uint64_t core_base, core_size;		   /* image in memory, pages */
 	uint64_t core_text_size, core_rodata_size; /* rights: [text R-X][rodata R--][rest RW-] */
 	uint64_t sentry_base, sentry_size; /* the sentry's image in memory, pages, same rights */
 	uint64_t sentry_text_size, sentry_rodata_size;
-	uint64_t sentry_entry;             /* offset of its entry point */
-	uint64_t rules_base, rules_size;   /* compiled rules; size 0: none */
-	uint64_t free_base;                /* first unused page of the block */
+	uint64_t sentry_entry;		 /* offset of its entry point */
+	uint64_t rules_base, rules_size; /* compiled rules; size 0: none */
+	uint64_t free_base;		 /* first unused page of the block */
 
-	uint64_t rsdp;      /* ACPI 2.0 RSDP or 0 */
+	uint64_t rsdp;	    /* ACPI 2.0 RSDP or 0 */
 	uint64_t wall_ns;   /* EFI GetTime in UTC, nanoseconds since 1970; 0: no clock */
 	uint64_t wall_tsc;  /* TSC read at that moment */
 	uint64_t tsc_khz;   /* measured by boot services Stall() or CPUID 15H/16H; never 0 */

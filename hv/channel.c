@@ -10,12 +10,12 @@
 #include "hv/timer.h"
 #include "hv/unit.h"
 
-#define LOG_RING   8192 /* bytes, a power of two */
-#define PUMP_US    1400 /* a FIFO of 16 bytes lasts 1.39 ms at 115,200 baud */
-#define DISCARD_US 1000 /* without a UART: until the sentry may put more */
+#define LOG_RING   8192	   /* bytes, a power of two */
+#define PUMP_US	   1400	   /* a FIFO of 16 bytes lasts 1.39 ms at 115,200 baud */
+#define DISCARD_US 1000	   /* without a UART: until the sentry may put more */
 #define DRAIN_US   3000000 /* for both rings: 1.4 s at 115,200 baud */
 #define UART_PORTS 8
-#define UART_LSR   5    /* line status register (PC16550D data sheet, 8.6.3) */
+#define UART_LSR   5	/* line status register (PC16550D data sheet, 8.6.3) */
 #define LSR_IDLE   0x60 /* THRE and TEMT */
 
 enum source { SOURCE_NONE, SOURCE_LOG, SOURCE_SENTRY };
@@ -26,9 +26,9 @@ static uint32_t log_prod, log_cons;
 static struct abi_index *out_index;
 static const uint8_t *out_ring;
 static const volatile uint32_t *out_low;
-static uint32_t out_cons; /* our own copy: the shared one is for the sentry to read */
+static uint32_t out_cons;  /* our own copy: the shared one is for the sentry to read */
 static enum source source; /* whose line is being written */
-static bool line_broken; /* the sentry died within a line: end it before anything else */
+static bool line_broken;   /* the sentry died within a line: end it before anything else */
 static bool async;
 static bool present;
 static uint64_t bytes_written, log_lines_lost;
@@ -193,7 +193,8 @@ void channel_reset_output(void)
 
 void channel_drain(void)
 {
-	uint64_t end = time_now() + time_us(DRAIN_US); /* a line that takes nothing must not stop us */
+	uint64_t end =
+		time_now() + time_us(DRAIN_US); /* a line that takes nothing must not stop us */
 
 	if (!present)
 		return;
@@ -206,9 +207,9 @@ void channel_drain(void)
 	}
 }
 
-/* The guest's OS finds no UART at the channel's ports: all ones, which no probe takes for one. A driver
- * of the firmware may know it already, and must neither read input for ever nor wait for room: the
- * line status says "no data, transmitter empty". */
+/* The guest's OS finds no UART at the channel's ports: all ones, which no probe takes for one. A
+ * driver of the firmware may know it already, and must neither read input for ever nor wait for
+ * room: the line status says "no data, transmitter empty". */
 static void hidden_ports(void *ctx, struct io_access *access)
 {
 	(void)ctx;

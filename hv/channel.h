@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include "hv/abi.h"
 
-/* The sentry's output ring, and its wish for more room (abi_ctl.output_low); called once at init. */
+/* The sentry's output ring, and its wish for more room (abi_ctl.output_low); called once at init.
+ */
 void channel_attach(struct abi_index *index, const uint8_t *ring, const volatile uint32_t *low);
 
 /* Put a whole line (with its '\n') of the core's log into the channel; dropped and counted if there

@@ -70,7 +70,8 @@ size_t format_line(char *text, size_t size, const char *fmt, va_list args)
 		switch (*fmt) {
 		case 'd':
 			s = longs ? va_arg(args, int64_t) : va_arg(args, int32_t);
-			put_number(&o, s < 0 ? 0 - (uint64_t)s : (uint64_t)s, 10, s < 0, width, fill);
+			put_number(&o, s < 0 ? 0 - (uint64_t)s : (uint64_t)s, 10, s < 0, width,
+				   fill);
 			break;
 		case 'u':
 		case 'x':

@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include "hv/abi.h"
 
-/* What net/dev does with decided frames; registered once, before the launch. Both are called with no
- * lock of hv/ held except the sentry's, from frames_run, on the CPU that runs the sentry. */
+/* What net/dev does with decided frames; registered once, before the launch. Both are called with
+ * no lock of hv/ held except the sentry's, from frames_run, on the CPU that runs the sentry. */
 struct frame_ops {
 	/* Send the frame of `slot` out at `to`; the callee owns the slot now and gives it back by
 	 * frame_free when the frame has left. `len` is in [ABI_FRAME_MIN, ABI_FRAME_MAX]. */
@@ -39,9 +39,9 @@ uint8_t *frame_data(uint32_t slot);
 uint64_t frame_phys(uint32_t slot);
 
 /* Hand a filled slot to the inspection; it is the inspection's from here on. `len` as for deliver;
- * a frame of another length is freed and counted. While the sentry is dead the frame is delivered to
- * the other port at once (net_fail = open) or freed (closed). Nothing is delivered before frames_run
- * otherwise. */
+ * a frame of another length is freed and counted. While the sentry is dead the frame is delivered
+ * to the other port at once (net_fail = open) or freed (closed). Nothing is delivered before
+ * frames_run otherwise. */
 void frame_submit(uint32_t slot, uint32_t len, enum abi_port from);
 
 /* Let the sentry work on what was submitted, and deliver what it decided: bounded by the stay's

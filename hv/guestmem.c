@@ -72,7 +72,8 @@ int gm_write16(uint64_t gpa, uint16_t value)
 	return 0;
 }
 
-/* Take [base, base + size) out of the guest's memory; of a region around it, what lies above goes too. */
+/* Take [base, base + size) out of the guest's memory; of a region around it, what lies above goes
+ * too. */
 static void cut(struct boot_info *info, uint64_t base, uint64_t size)
 {
 	for (uint32_t i = 0; i < info->nregion; i++) {
@@ -87,8 +88,9 @@ static void cut(struct boot_info *info, uint64_t base, uint64_t size)
 	}
 }
 
-/* Firmware may list PCI's configuration window as cacheable reserved memory. A ring or buffer there would
- * make the core write to the card's own registers for the guest, and the sentry's window would show them. */
+/* Firmware may list PCI's configuration window as cacheable reserved memory. A ring or buffer there
+ * would make the core write to the card's own registers for the guest, and the sentry's window
+ * would show them. */
 static int guestmem_unit(struct boot_info *info)
 {
 	for (uint32_t i = 0; i < info->necam; i++) {

@@ -1,9 +1,9 @@
 /* The one accessor of guest memory, by guest-physical address.
  *
- * Every access is checked: wholly inside the guest's RAM as the memory map had it at the launch, and
- * not in Vigil's block. Nothing here returns a pointer to guest memory, so a value can't be fetched
- * twice by accident. Any CPU, exit context, does not block. -EFAULT: not the guest's RAM (nothing
- * has been copied then).
+ * Every access is checked: wholly inside the guest's RAM as the memory map had it at the launch,
+ * and not in Vigil's block. Nothing here returns a pointer to guest memory, so a value can't be
+ * fetched twice by accident. Any CPU, exit context, does not block. -EFAULT: not the guest's RAM
+ * (nothing has been copied then).
  */
 #pragma once
 

@@ -9,7 +9,7 @@
 struct range {
 	uint16_t base;
 	uint16_t count; /* 0: not intercepted now */
-	uint16_t size;  /* its count when it is; at most 0x8000 */
+	uint16_t size;	/* its count when it is; at most 0x8000 */
 	io_handler *handler;
 	void *ctx;
 	const char *name;

@@ -12,7 +12,7 @@
  * crosses a range's end is split by bytes). */
 struct io_access {
 	uint16_t port;
-	uint8_t size;   /* 1, 2 or 4 bytes */
+	uint8_t size; /* 1, 2 or 4 bytes */
 	bool write;
 	uint32_t value; /* written value; or to be filled by the handler, low `size` bytes count */
 };
@@ -31,8 +31,8 @@ int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, c
  * is then disabled. Exit context, any CPU; takes effect on all CPUs with their next access. */
 int io_move(int id, uint16_t base, bool enable);
 
-/* The machine's ports, for handlers that pass an access on. `size` is 1, 2 or 4. In line in the core,
- * because PCI configuration accesses are hot; host tests bring their own. */
+/* The machine's ports, for handlers that pass an access on. `size` is 1, 2 or 4. In line in the
+ * core, because PCI configuration accesses are hot; host tests bring their own. */
 #ifdef VIGIL_CORE
 #include "arch/x86/insn.h"
 

@@ -1,8 +1,9 @@
 /* The core's own log: plain lines `vigil: ...` on the alert channel.
  *
- * printf subset: %s %c %d %u %x %lx %lu %lld %llx %llu %p %%, widths and 0-padding. Lines are cut at
- * 240 characters. Before the launch they are written at once (polled, with a bound); afterwards they
- * go asynchronously through the channel and may be dropped and counted. Never blocks after the launch.
+ * printf subset: %s %c %d %u %x %lx %lu %lld %llx %llu %p %%, widths and 0-padding. Lines are cut
+ * at 240 characters. Before the launch they are written at once (polled, with a bound); afterwards
+ * they go asynchronously through the channel and may be dropped and counted. Never blocks after the
+ * launch.
  */
 #pragma once
 
@@ -11,7 +12,8 @@
 #include <stddef.h>
 #include "hv/config.h"
 
-void log_at(enum config_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_at(enum config_log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -43,7 +43,7 @@ int guest_hide(uint64_t phys, uint64_t size);
 int guest_shadow_page(uint64_t phys, void *shadow, void (*written)(void *ctx), void *ctx);
 
 /* PCI configuration space of segment 0 on the real machine, by ports 0xCF8/0xCFC. The address
- * register is put back afterwards, because the guest writes it without an exit. `off` < 256, aligned
- * to `size` 1, 2 or 4. Exit context or init. */
+ * register is put back afterwards, because the guest writes it without an exit. `off` < 256,
+ * aligned to `size` 1, 2 or 4. Exit context or init. */
 uint32_t pci_read(uint16_t bdf, uint16_t off, uint8_t size);
 void pci_write(uint16_t bdf, uint16_t off, uint8_t size, uint32_t value);

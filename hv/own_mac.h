@@ -1,5 +1,5 @@
-/* The MAC address of Vigil's own IP address: the core lets the card receive it, the sentry answers for
- * it. Pure.
+/* The MAC address of Vigil's own IP address: the core lets the card receive it, the sentry answers
+ * for it. Pure.
  */
 #pragma once
 

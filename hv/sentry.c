@@ -16,45 +16,46 @@
 #include "hv/tracking.h"
 #include "hv/unit.h"
 
-#define STAY_US        400     /* one stay at most */
-#define GAP_US         100     /* the guest's turn before an unfinished stay goes on */
-#define HANG_US        100000  /* of its own time without progress */
-#define HANG_INIT_US   5000000 /* before its first yield: rules are being loaded */
-#define BACKOFF_MIN_US 1000    /* before a restart; doubled when it dies again soon */
-#define BACKOFF_MAX_US 500000
-#define CALM_US        10000000 /* a life this long resets the back-off */
-#define SHORT_US       20      /* a stay that an interrupt ended before it got anywhere */
-#define SHORT_STAYS    16      /* so many in a row: the guest holds one off, for good perhaps */
-#define CALLS_PER_STAY 256     /* hypercalls other than yield */
+#define STAY_US		     400     /* one stay at most */
+#define GAP_US		     100     /* the guest's turn before an unfinished stay goes on */
+#define HANG_US		     100000  /* of its own time without progress */
+#define HANG_INIT_US	     5000000 /* before its first yield: rules are being loaded */
+#define BACKOFF_MIN_US	     1000    /* before a restart; doubled when it dies again soon */
+#define BACKOFF_MAX_US	     500000
+#define CALM_US		     10000000 /* a life this long resets the back-off */
+#define SHORT_US	     20	      /* a stay that an interrupt ended before it got anywhere */
+#define SHORT_STAYS	     16	 /* so many in a row: the guest holds one off, for good perhaps */
+#define CALLS_PER_STAY	     256 /* hypercalls other than yield */
 #define LOG_LINES_PER_SECOND 20
-#define EVENT_DELAY_US 1000    /* single events ride together */
-#define ROOT_DELAY_US  60000   /* the same for address spaces, which are not urgent */
-#define ROOTS_WAITING  256     /* requests that may wait for that long */
-#define REPLIES_PER_STAY ABI_REPLIES
+#define EVENT_DELAY_US	     1000  /* single events ride together */
+#define ROOT_DELAY_US	     60000 /* the same for address spaces, which are not urgent */
+#define ROOTS_WAITING	     256   /* requests that may wait for that long */
+#define REPLIES_PER_STAY     ABI_REPLIES
 
 enum state { STATE_DEAD, STATE_ALIVE };
 
-static struct spinlock lock;      /* one CPU runs the sentry or touches what follows */
-static volatile uint32_t again;   /* another CPU asked meanwhile */
+static struct spinlock lock;	/* one CPU runs the sentry or touches what follows */
+static volatile uint32_t again; /* another CPU asked meanwhile */
 static enum state state;
-static bool started;              /* the guest runs, stays may come */
+static bool started; /* the guest runs, stays may come */
 static bool yielded_once;
-static uint32_t rep_cons;         /* our own copy of the reply ring's index */
-static uint64_t busy;             /* TSC ticks of its own since the last progress */
+static uint32_t rep_cons; /* our own copy of the reply ring's index */
+static uint64_t busy;	  /* TSC ticks of its own since the last progress */
 static uint32_t last_req_cons;
 static uint64_t alive_since, backoff_us = BACKOFF_MIN_US;
 static uint64_t log_window, log_lines;
-static uint32_t cut_short;        /* stays in a row */
+static uint32_t cut_short; /* stays in a row */
 static uint64_t stays, restarts, stay_ticks, calls;
 
-static struct spinlock req_lock;  /* the request ring's producer side: any CPU */
-static uint32_t req_prod;         /* our own copy */
+static struct spinlock req_lock; /* the request ring's producer side: any CPU */
+static uint32_t req_prod;	 /* our own copy */
 static uint64_t events_lost;
 
 static void wake(struct hv_timer *timer);
 static struct hv_timer wake_timer = {.fn = wake, .name = "sentry"};
 
-/* --- requests ------------------------------------------------------------------------------------------ */
+/* --- requests
+ * ------------------------------------------------------------------------------------------ */
 
 static uint32_t requests_waiting(void)
 {
@@ -101,7 +102,8 @@ void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
 	sentry_wake(time_now() + time_us(patient ? ROOT_DELAY_US : EVENT_DELAY_US));
 }
 
-/* --- replies ------------------------------------------------------------------------------------------- */
+/* --- replies
+ * ------------------------------------------------------------------------------------------- */
 
 static bool take_replies(struct sentry_fault *fault)
 {
@@ -128,17 +130,18 @@ static bool take_replies(struct sentry_fault *fault)
 	return true;
 }
 
-/* --- death and restart ------------------------------------------------------------------------------------ */
+/* --- death and restart
+ * ------------------------------------------------------------------------------------ */
 
 static const char *const fault_names[] = {
-	[ABI_SENTRY_EXCEPTION] = "exception", [ABI_SENTRY_MEMORY] = "memory access",
-	[ABI_SENTRY_HANG] = "endless loop",   [ABI_SENTRY_BAD_REPLY] = "bad reply",
-	[ABI_SENTRY_BAD_CALL] = "bad call",   [ABI_SENTRY_EXIT] = "it ended itself",
+	[ABI_SENTRY_EXCEPTION] = "exception",	     [ABI_SENTRY_MEMORY] = "memory access",
+	[ABI_SENTRY_HANG] = "endless loop",	     [ABI_SENTRY_BAD_REPLY] = "bad reply",
+	[ABI_SENTRY_BAD_CALL] = "bad call",	     [ABI_SENTRY_EXIT] = "it ended itself",
 	[ABI_SENTRY_UNEXPECTED] = "unexpected exit",
 };
 
-/* Requests that the dead one has not taken: events stay for the next, frames were decided by bypass.
- * After two deaths in short order the events may be the reason, and go too. */
+/* Requests that the dead one has not taken: events stay for the next, frames were decided by
+ * bypass. After two deaths in short order the events may be the reason, and go too. */
 static void keep_events(bool keep)
 {
 	struct abi_ctl *ctl = sentry_ctl();
@@ -176,7 +179,8 @@ static void die(const struct sentry_fault *fault)
 	frames_close(true);
 	frames_bypass();
 	keep_events(calm || restarts == 1);
-	event_post(ABI_EVENT_SENTRY_RESTART, fault->kind, fault->rip - ABI_SENTRY_BASE, fault->detail);
+	event_post(ABI_EVENT_SENTRY_RESTART, fault->kind, fault->rip - ABI_SENTRY_BASE,
+		   fault->detail);
 	sentry_memory_restart();
 	timer_arm(&wake_timer, now + time_us(backoff_us));
 }
@@ -205,7 +209,8 @@ static void restart_slice(void)
 	again = 1;
 }
 
-/* --- hypercalls --------------------------------------------------------------------------------------------- */
+/* --- hypercalls
+ * --------------------------------------------------------------------------------------------- */
 
 static void call_log(uint64_t len)
 {
@@ -264,13 +269,16 @@ static bool do_call(struct stay *stay)
 		stay->fault = (struct sentry_fault){ABI_SENTRY_EXIT, ABI_SENTRY_BASE, call.arg[0]};
 		break;
 	default:
-		stay->fault = (struct sentry_fault){ABI_SENTRY_BAD_CALL, ABI_SENTRY_BASE, call.number};
+		stay->fault =
+			(struct sentry_fault){ABI_SENTRY_BAD_CALL, ABI_SENTRY_BASE, call.number};
 	}
 	stay->dead = true;
 	return false;
 }
 
-/* --- stays ----------------------------------------------------------------------------------------------------- */
+/* --- stays
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static void run(struct stay *stay)
 {
@@ -279,8 +287,8 @@ static void run(struct stay *stay)
 	uint32_t n = 0;
 	bool on = true;
 
-	/* A guest that left an interrupt pending for ever would keep the sentry from running, and have it
-	 * taken for hung. */
+	/* A guest that left an interrupt pending for ever would keep the sentry from running, and
+	 * have it taken for hung. */
 	sentry_vm_begin(cut_short >= SHORT_STAYS);
 	while (on) {
 		why = sentry_vm_enter(deadline, &stay->fault);
@@ -297,8 +305,9 @@ static void run(struct stay *stay)
 		}
 	}
 	sentry_vm_end();
-	cut_short = why == SENTRY_EXIT_INTERRUPT && time_now() - begin < time_us(SHORT_US) ? cut_short + 1
-											: 0;
+	cut_short = why == SENTRY_EXIT_INTERRUPT && time_now() - begin < time_us(SHORT_US)
+			    ? cut_short + 1
+			    : 0;
 	stays++;
 	stay_ticks += time_now() - begin;
 	busy += time_now() - begin;
@@ -343,9 +352,11 @@ static void one_stay(void)
 		die(&stay.fault);
 	else if (!stay.yielded)
 		sentry_wake(time_now() + time_us(GAP_US));
-	else if (stay.wake) /* not in the past: the guest has its turn, whatever the sentry asks for */
-		sentry_wake(stay.wake > time_now() + time_us(GAP_US) ? stay.wake
-								      : time_now() + time_us(GAP_US));
+	else if (stay.wake) /* not in the past: the guest has its turn, whatever the sentry asks for
+			     */
+		sentry_wake(stay.wake > time_now() + time_us(GAP_US)
+				    ? stay.wake
+				    : time_now() + time_us(GAP_US));
 	channel_kick();
 }
 
@@ -354,8 +365,8 @@ void sentry_work(void)
 	if (!started)
 		return;
 	again = 1;
-	/* Whoever holds the lock sees `again` before it leaves, or we get the lock. Two rounds at most:
-	 * what comes after that has a timer. */
+	/* Whoever holds the lock sees `again` before it leaves, or we get the lock. Two rounds at
+	 * most: what comes after that has a timer. */
 	for (uint32_t round = 0; round < 2 && again; round++) {
 		if (!spin_trylock(&lock))
 			return;
@@ -396,8 +407,7 @@ static int sentry_unit(struct boot_info *info)
 	if (err)
 		return err;
 	frames_init();
-	channel_attach(&sentry_ctl()->output, sentry_output(),
-		       &sentry_ctl()->output_low);
+	channel_attach(&sentry_ctl()->output, sentry_output(), &sentry_ctl()->output_low);
 	err = timer_register(&wake_timer);
 	err = err ?: counter_register("runner.stays", &stays);
 	err = err ?: counter_register("runner.restarts", &restarts);

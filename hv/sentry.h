@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include "hv/abi.h"
 
-/* Let the sentry run on this CPU, within the stay's budget; if another CPU has it, that one goes on.
- * Exit context, no lock held. */
+/* Let the sentry run on this CPU, within the stay's budget; if another CPU has it, that one goes
+ * on. Exit context, no lock held. */
 void sentry_work(void);
 
 /* See that it runs at `tsc` at the latest. */

@@ -8,8 +8,8 @@
 #include "hv/sentry_memory.h"
 #include "hv/unit.h"
 
-#define HEAP_SIZE (4ull << 20) /* streams, tables of the engine, lwIP's pools, output queues */
-#define SLICE     65536        /* bytes filled in one slice of a restart */
+#define HEAP_SIZE    (4ull << 20) /* streams, tables of the engine, lwIP's pools, output queues */
+#define SLICE	     65536	  /* bytes filled in one slice of a restart */
 #define CTL_CONSTANT offsetof(struct abi_ctl, restarts) /* bytes before what changes */
 
 static struct abi_ctl *ctl;
@@ -59,9 +59,10 @@ static int map_image(const struct boot_info *info)
 		return -ENOMEM;
 	pristine_data = (const uint8_t *)info->sentry_base + ro;
 	err = sentry_vm_map(ABI_SENTRY_BASE, info->sentry_base, info->sentry_text_size, SENTRY_RX);
-	err = err ?: sentry_vm_map(ABI_SENTRY_BASE + info->sentry_text_size,
-				   info->sentry_base + info->sentry_text_size,
-				   info->sentry_rodata_size, SENTRY_RO);
+	err = err
+		      ?: sentry_vm_map(ABI_SENTRY_BASE + info->sentry_text_size,
+				       info->sentry_base + info->sentry_text_size,
+				       info->sentry_rodata_size, SENTRY_RO);
 	err = err ?: sentry_vm_map(ABI_SENTRY_BASE + ro, (uint64_t)data, data_size, SENTRY_RW);
 	err = err ?: sentry_vm_map(stack_va, (uint64_t)private_memory, private_size, SENTRY_RW);
 	ctl->heap = stack_va + ABI_SENTRY_STACK;

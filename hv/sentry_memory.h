@@ -1,5 +1,5 @@
-/* The sentry's memory: image, stack, heap, shared area; filled at init and, in slices, at a restart.
- * For hv/sentry.c only. */
+/* The sentry's memory: image, stack, heap, shared area; filled at init and, in slices, at a
+ * restart. For hv/sentry.c only. */
 #pragma once
 
 #include <stdbool.h>

@@ -38,8 +38,8 @@ void timer_earlier(struct hv_timer *timer, uint64_t deadline)
 	uint64_t old = __atomic_load_n(&timer->deadline, __ATOMIC_ACQUIRE);
 
 	while (!old || deadline < old) {
-		if (__atomic_compare_exchange_n(&timer->deadline, &old, deadline, false, __ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE)) {
+		if (__atomic_compare_exchange_n(&timer->deadline, &old, deadline, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
 			arch_timer_earlier(deadline);
 			return;
 		}

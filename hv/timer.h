@@ -1,14 +1,15 @@
 /* One-shot timers with absolute deadlines, driven by the VMX preemption timer.
  *
  * A timer fires on some CPU in exit context, at its deadline or later (the CPU may be in a deep
- * C-state, or in the guest's System Management Mode). Handlers must not block and re-arm themselves.
+ * C-state, or in the guest's System Management Mode). Handlers must not block and re-arm
+ * themselves.
  */
 #pragma once
 
 #include <stdint.h>
 
 struct hv_timer {
-	uint64_t deadline;                /* TSC; 0: not armed */
+	uint64_t deadline; /* TSC; 0: not armed */
 	void (*fn)(struct hv_timer *timer);
 	const char *name;
 };

@@ -9,7 +9,7 @@
 #include "hv/tracking.h"
 #include "hv/unit.h"
 
-#define REPEAT_SLICE 64   /* table slots a slice */
+#define REPEAT_SLICE 64	  /* table slots a slice */
 #define REPEAT_US    2000 /* between slices */
 
 static struct root_table table;
@@ -56,7 +56,8 @@ static void repeat_slice(struct hv_timer *timer)
 	uint32_t n = 0;
 
 	spin_lock(&lock);
-	for (uint32_t i = 0; i < REPEAT_SLICE && repeat_next < ROOT_TABLE_SIZE; i++, repeat_next++) {
+	for (uint32_t i = 0; i < REPEAT_SLICE && repeat_next < ROOT_TABLE_SIZE;
+	     i++, repeat_next++) {
 		const struct root_entry *e = &table.slot[repeat_next];
 
 		if (e->root & 1) {

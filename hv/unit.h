@@ -1,7 +1,8 @@
 /* Units: subsystems of the core register themselves in a linker section; core_init walks the list.
  *
  * The order is the number: 1x machine and memory, 2x tables of virtualization, 3x sentry and
- * channel, 4x devices. An error of any unit ends core_init with it; nothing has been taken over then.
+ * channel, 4x devices. An error of any unit ends core_init with it; nothing has been taken over
+ * then.
  */
 #pragma once
 

@@ -47,8 +47,8 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 	ids->matcher.blob = &ids->blob;
 	ids->matcher.stats = &ids->stats;
 	ids->matcher.pattern_seen = ops->alloc(ops->ctx, (size_t)matcher_size(&ids->blob));
-	ids->limit =
-	    ops->alloc(ops->ctx, ((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
+	ids->limit = ops->alloc(ops->ctx,
+				((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
 	mpm_memory = ops->alloc(ops->ctx, MPM_MEMORY);
 	if (!ids->matcher.pattern_seen || !ids->limit || !mpm_memory)
 		return -ENOMEM;
@@ -194,7 +194,7 @@ static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t le
 	struct flow_ref ref;
 	struct matches m;
 	struct eve_packet ep = {
-	    .config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns};
+		.config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns};
 
 	if (!packet_decode(&p, frame, len, ids->config.link, !ids->config.skip_checksums,
 			   &ids->stats))

@@ -51,7 +51,7 @@ struct ids_config {
 	uint64_t seed;		  /* random; keys the flow table's hash and the flow ids */
 	bool midstream;		  /* a TCP flow met without its SYN may count as established */
 	const uint64_t
-	    *pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
+		*pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };
 
 #define IDS_NO_LIMIT UINT32_MAX /* for alerts_per_rule */

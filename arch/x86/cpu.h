@@ -18,29 +18,29 @@
 #define CR0_CD (1ull << 30)
 #define CR0_PG (1ull << 31)
 
-#define CR4_PAE (1ull << 5)
-#define CR4_MCE (1ull << 6)
-#define CR4_PGE (1ull << 7)
-#define CR4_OSFXSR (1ull << 9)
+#define CR4_PAE	       (1ull << 5)
+#define CR4_MCE	       (1ull << 6)
+#define CR4_PGE	       (1ull << 7)
+#define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
-#define CR4_LA57 (1ull << 12)
-#define CR4_VMXE (1ull << 13)
-#define CR4_SMXE (1ull << 14)
-#define CR4_PCIDE (1ull << 17)
-#define CR4_OSXSAVE (1ull << 18)
-#define CR4_KL   (1ull << 19)
-#define CR4_SMEP (1ull << 20)
-#define CR4_SMAP (1ull << 21)
-#define CR4_PKE (1ull << 22)
-#define CR4_CET (1ull << 23)
-#define CR4_PKS (1ull << 24)
-#define CR4_UINTR (1ull << 25)
-#define CR4_FRED (1ull << 32)
+#define CR4_LA57       (1ull << 12)
+#define CR4_VMXE       (1ull << 13)
+#define CR4_SMXE       (1ull << 14)
+#define CR4_PCIDE      (1ull << 17)
+#define CR4_OSXSAVE    (1ull << 18)
+#define CR4_KL	       (1ull << 19)
+#define CR4_SMEP       (1ull << 20)
+#define CR4_SMAP       (1ull << 21)
+#define CR4_PKE	       (1ull << 22)
+#define CR4_CET	       (1ull << 23)
+#define CR4_PKS	       (1ull << 24)
+#define CR4_UINTR      (1ull << 25)
+#define CR4_FRED       (1ull << 32)
 
 #define RFLAGS_ONE (1ull << 1) /* always set */
-#define RFLAGS_TF (1ull << 8)
-#define RFLAGS_IF (1ull << 9)
-#define RFLAGS_VM (1ull << 17)
+#define RFLAGS_TF  (1ull << 8)
+#define RFLAGS_IF  (1ull << 9)
+#define RFLAGS_VM  (1ull << 17)
 
 /* CR3 operand: page-table root, PCID, and the bits that a MOV to CR3 interprets (SDM 4.10.4.1). */
 #define CR3_ROOT     0x000ffffffffff000ull
@@ -49,19 +49,19 @@
 #define CR3_NO_FLUSH (1ull << 63)
 
 /* Segment access rights as the VMCS has them (SDM 25.4.1, table 25-2). */
-#define AR_TYPE     0x0000fu
-#define AR_ACCESSED 0x00001u
-#define AR_WRITABLE 0x00002u /* data; for code: readable */
-#define AR_CODE     0x00008u
-#define AR_S        0x00010u /* code or data, not system */
+#define AR_TYPE	     0x0000fu
+#define AR_ACCESSED  0x00001u
+#define AR_WRITABLE  0x00002u /* data; for code: readable */
+#define AR_CODE	     0x00008u
+#define AR_S	     0x00010u /* code or data, not system */
 #define AR_DPL_SHIFT 5
-#define AR_DPL      0x00060u
-#define AR_P        0x00080u
-#define AR_RESERVED 0xfffe0f00u
-#define AR_L        0x02000u
-#define AR_DB       0x04000u
-#define AR_G        0x08000u
-#define AR_UNUSABLE 0x10000u
+#define AR_DPL	     0x00060u
+#define AR_P	     0x00080u
+#define AR_RESERVED  0xfffe0f00u
+#define AR_L	     0x02000u
+#define AR_DB	     0x04000u
+#define AR_G	     0x08000u
+#define AR_UNUSABLE  0x10000u
 
 /* Memory types (SDM 12.3), as MTRRs, the PAT and EPT entries encode them. */
 enum memory_type {
@@ -79,52 +79,52 @@ static inline bool memory_type_valid(uint64_t type)
 }
 
 /* Exception vectors. */
-#define VECTOR_DB 1
+#define VECTOR_DB  1
 #define VECTOR_NMI 2
-#define VECTOR_BP 3
-#define VECTOR_UD 6
-#define VECTOR_NM 7
-#define VECTOR_DF 8
-#define VECTOR_TS 10
-#define VECTOR_NP 11
-#define VECTOR_SS 12
-#define VECTOR_GP 13
-#define VECTOR_PF 14
-#define VECTOR_AC 17
-#define VECTOR_MC 18
-#define VECTOR_CP 21
+#define VECTOR_BP  3
+#define VECTOR_UD  6
+#define VECTOR_NM  7
+#define VECTOR_DF  8
+#define VECTOR_TS  10
+#define VECTOR_NP  11
+#define VECTOR_SS  12
+#define VECTOR_GP  13
+#define VECTOR_PF  14
+#define VECTOR_AC  17
+#define VECTOR_MC  18
+#define VECTOR_CP  21
 
 /* CPUID leaves and feature bits the core looks at itself. */
-#define CPUID_BASIC      0x00000000u
-#define CPUID_VERSION    0x00000001u
-#define CPUID_FEATURES   0x00000007u
-#define CPUID_XSTATE     0x0000000du
-#define CPUID_HYPERVISOR 0x40000000u
-#define CPUID_EXTENDED   0x80000000u
+#define CPUID_BASIC	   0x00000000u
+#define CPUID_VERSION	   0x00000001u
+#define CPUID_FEATURES	   0x00000007u
+#define CPUID_XSTATE	   0x0000000du
+#define CPUID_HYPERVISOR   0x40000000u
+#define CPUID_EXTENDED	   0x80000000u
 #define CPUID_EXT_FEATURES 0x80000001u
-#define CPUID_BRAND      0x80000002u /* to 0x80000004 */
-#define CPUID_ADDRESSES  0x80000008u /* EAX[7:0] MAXPHYADDR */
+#define CPUID_BRAND	   0x80000002u /* to 0x80000004 */
+#define CPUID_ADDRESSES	   0x80000008u /* EAX[7:0] MAXPHYADDR */
 
-#define CPUID_1_ECX_VMX     (1u << 5)
-#define CPUID_1_ECX_XSAVE   (1u << 26)
-#define CPUID_1_ECX_OSXSAVE (1u << 27)
+#define CPUID_1_ECX_VMX	       (1u << 5)
+#define CPUID_1_ECX_XSAVE      (1u << 26)
+#define CPUID_1_ECX_OSXSAVE    (1u << 27)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
-#define CPUID_1_EDX_MTRR    (1u << 12)
-#define CPUID_7_EBX_SGX     (1u << 2)
-#define CPUID_7_EBX_INVPCID (1u << 10)
-#define CPUID_7_ECX_OSPKE   (1u << 4)
-#define CPUID_7_ECX_WAITPKG (1u << 5)
-#define CPUID_7_ECX_TME     (1u << 13)
-#define CPUID_7_ECX_RDPID   (1u << 22)
-#define CPUID_D1_EAX_XSAVES (1u << 3)
-#define CPUID_EXT_EDX_RDTSCP (1u << 27)
+#define CPUID_1_EDX_MTRR       (1u << 12)
+#define CPUID_7_EBX_SGX	       (1u << 2)
+#define CPUID_7_EBX_INVPCID    (1u << 10)
+#define CPUID_7_ECX_OSPKE      (1u << 4)
+#define CPUID_7_ECX_WAITPKG    (1u << 5)
+#define CPUID_7_ECX_TME	       (1u << 13)
+#define CPUID_7_ECX_RDPID      (1u << 22)
+#define CPUID_D1_EAX_XSAVES    (1u << 3)
+#define CPUID_EXT_EDX_RDTSCP   (1u << 27)
 
 /* XCR0 components (SDM 13.1). */
-#define XCR0_X87 (1ull << 0)
-#define XCR0_SSE (1ull << 1)
-#define XCR0_AVX (1ull << 2)
+#define XCR0_X87    (1ull << 0)
+#define XCR0_SSE    (1ull << 1)
+#define XCR0_AVX    (1ull << 2)
 #define XCR0_AVX512 (7ull << 5) /* opmask, ZMM_Hi256, Hi16_ZMM: all or none, and with AVX */
-#define XCR0_PKRU (1ull << 9)
+#define XCR0_PKRU   (1ull << 9)
 
 /* What CPUID returns. */
 struct cpuid_regs {

@@ -73,7 +73,8 @@ static const struct mask {
 	{0x06, 0, BITS(2, 0) | BITS(11, 4) | BITS(18, 13) | B(20), BITS(3, 0), B(0) | B(3), 0},
 	/* Hidden, EBX: SGX, MPX (its bounds would be lost in the core), PT. ECX: OSPKE (from CR4),
 	 * CET_SS, TME, LA57, MAWAU, Key Locker, ENQCMD, SGX_LC, PKS. EDX: SGX keys, UINTR, PCONFIG,
-	 * architectural LBR, CET_IBT, AMX (its IA32_XFD would have to be switched around a stay). */
+	 * architectural LBR, CET_IBT, AMX (its IA32_XFD would have to be switched around a stay).
+	 */
 	{0x07, 0, ALL, B(0) | B(1) | BITS(13, 3) | BITS(21, 15) | BITS(24, 23) | BITS(31, 26),
 	 BITS(3, 0) | BITS(6, 5) | BITS(12, 8) | B(14) | B(22) | BITS(25, 24) | BITS(28, 27),
 	 BITS(4, 2) | BITS(11, 8) | BITS(16, 13) | B(23) | BITS(31, 26)},
@@ -86,8 +87,8 @@ static const struct mask {
 	/* Speculation controls and immunities. */
 	{0x07, 2, 0, 0, 0, BITS(5, 0) | B(7)},
 	{0x0d, 0, (uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0},
-	/* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, no XFD; no supervisor component (CET, PT, PASID, UINTR,
-	 * LBR, HDC, HWP). */
+	/* XSAVEOPT, XSAVEC, XGETBV(1), XSAVES, no XFD; no supervisor component (CET, PT, PASID,
+	 * UINTR, LBR, HDC, HWP). */
 	{0x0d, 1, BITS(3, 0), ALL, (uint32_t)CPUID_XSS_ALLOWED, 0},
 	{0x80000001, 0, 0, 0, B(0) | B(5) | B(8), B(11) | B(20) | BITS(27, 26) | B(29)},
 	{0x80000007, 0, 0, 0, 0, B(8)},

@@ -54,8 +54,8 @@ int cpuid_policy_init(struct cpuid_policy *policy, uint32_t hide, cpuid_native *
 void cpuid_guest(const struct cpuid_policy *policy, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
 		 struct cpuid_regs *out);
 
-/* The answer as far as it is known ahead, NULL when cpuid_guest has to work it out. In line: Linux runs
- * 55 CPUIDs in every exec of a static program. The caller adds cpuid_cr4_bits to ECX. */
+/* The answer as far as it is known ahead, NULL when cpuid_guest has to work it out. In line: Linux
+ * runs 55 CPUIDs in every exec of a static program. The caller adds cpuid_cr4_bits to ECX. */
 static inline const struct cpuid_regs *cpuid_plain(const struct cpuid_policy *policy, uint32_t leaf,
 						   uint32_t subleaf)
 {

@@ -51,8 +51,8 @@ static bool fix_up(struct fault_frame *f)
 	return false;
 }
 
-/* An NMI is the guest's. One that hits between the last look at what is pending and the entry goes back to
- * that look: the registers popped meanwhile are all still in the vcpu. */
+/* An NMI is the guest's. One that hits between the last look at what is pending and the entry goes
+ * back to that look: the registers popped meanwhile are all still in the vcpu. */
 static void host_nmi(struct fault_frame *f)
 {
 	struct vcpu *v = this_vcpu();
@@ -73,8 +73,8 @@ void fault_handle(struct fault_frame *f)
 	}
 	if (f->vector == VECTOR_GP && fix_up(f))
 		return;
-	panic("exception %lu in root mode, error code %lx, RIP core+%lx, CR2 %lx, RSP %lx", f->vector,
-	      f->code, f->rip - (uint64_t)__image_start, read_cr2(), f->rsp);
+	panic("exception %lu in root mode, error code %lx, RIP core+%lx, CR2 %lx, RSP %lx",
+	      f->vector, f->code, f->rip - (uint64_t)__image_start, read_cr2(), f->rsp);
 }
 
 static void print_machine_check(void (*print)(const char *fmt, ...))

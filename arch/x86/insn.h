@@ -1,8 +1,9 @@
 /* Privileged instructions as inline functions. For arch/x86 only (VMX root mode, CPL 0), any CPU.
  *
  * The `_safe` forms survive a #GP(0): the fault is caught by the fix-up table (fault.c) and becomes
- * -EFAULT. They must be used for every MSR whose existence the CPU model does not guarantee, and work
- * in exit context only: before the launch the firmware's IDT is in force (rdmsr_early, tables.h).
+ * -EFAULT. They must be used for every MSR whose existence the CPU model does not guarantee, and
+ * work in exit context only: before the launch the firmware's IDT is in force (rdmsr_early,
+ * tables.h).
  */
 #pragma once
 
@@ -10,7 +11,8 @@
 #include "arch/x86/cpu.h"
 #include "hv/errno.h"
 
-/* A pair {faulting instruction, where to go on}, both relative to their own place (no relocation). */
+/* A pair {faulting instruction, where to go on}, both relative to their own place (no relocation).
+ */
 #define FIXUP(from, to)                                                                            \
 	".pushsection .fixup,\"a\"\n"                                                              \
 	".long " #from " - .\n"                                                                    \
@@ -30,7 +32,9 @@ WIDE_READER(xgetbv)
 
 static inline void wrmsr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
 			 : "memory");
 }
 
@@ -170,7 +174,8 @@ SELECTOR_READER(read_gs, "mov %%gs,")
 SELECTOR_READER(str, "str")
 SELECTOR_READER(sldt, "sldt")
 
-/* --- VMX. VMfail sets CF or ZF (SDM vol. 3, 31.2). ---------------------------------------------- */
+/* --- VMX. VMfail sets CF or ZF (SDM vol. 3, 31.2). ----------------------------------------------
+ */
 
 static inline uint64_t vmread(uint32_t field)
 {
@@ -202,10 +207,7 @@ static inline int vmwrite_checked(uint32_t field, uint64_t value)
 	static inline int insn(uint64_t phys)                                                      \
 	{                                                                                          \
 		uint8_t fail;                                                                      \
-		__asm__ volatile(#insn " %1; setna %0"                                             \
-				 : "=q"(fail)                                                      \
-				 : "m"(phys)                                                       \
-				 : "cc", "memory");                                                \
+		__asm__ volatile(#insn " %1; setna %0" : "=q"(fail) : "m"(phys) : "cc", "memory"); \
 		return fail ? -EIO : 0;                                                            \
 	}
 REGION_INSTRUCTION(vmxon)
@@ -218,10 +220,10 @@ static inline void vmxoff(void)
 }
 
 /* INVEPT and INVVPID types (SDM vol. 3, 31.3). */
-#define INVEPT_SINGLE   1
-#define INVEPT_ALL      2
-#define INVVPID_SINGLE  1
-#define INVVPID_ALL     2
+#define INVEPT_SINGLE  1
+#define INVEPT_ALL     2
+#define INVVPID_SINGLE 1
+#define INVVPID_ALL    2
 
 /* `context`: an EPT pointer or a VPID, with the address 0 behind it. 0 or -EIO. */
 #define INVALIDATION(insn)                                                                         \

@@ -17,7 +17,8 @@
 
 static struct spinlock pci_lock;
 
-/* The address register is the guest's: it is put back, because the guest writes it without an exit. */
+/* The address register is the guest's: it is put back, because the guest writes it without an exit.
+ */
 static uint32_t pci_begin(uint16_t bdf, uint16_t off)
 {
 	uint32_t old;

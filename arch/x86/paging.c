@@ -6,14 +6,14 @@
 #include "hv/unit.h"
 
 /* Page-table entry bits (SDM vol. 3, 4.5). */
-#define PTE_P  (1ull << 0)
-#define PTE_W  (1ull << 1)
-#define PTE_WT (1ull << 3)
-#define PTE_CD (1ull << 4)
-#define PTE_A  (1ull << 5)
-#define PTE_D  (1ull << 6)
-#define PTE_PS (1ull << 7)
-#define PTE_NX (1ull << 63)
+#define PTE_P	 (1ull << 0)
+#define PTE_W	 (1ull << 1)
+#define PTE_WT	 (1ull << 3)
+#define PTE_CD	 (1ull << 4)
+#define PTE_A	 (1ull << 5)
+#define PTE_D	 (1ull << 6)
+#define PTE_PS	 (1ull << 7)
+#define PTE_NX	 (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
 
 static uint64_t *root;
@@ -73,7 +73,7 @@ static int set_range(uint64_t base, uint64_t size, uint64_t bits)
 				base += span;
 				break;
 			}
-deeper:
+		deeper:
 			table = table_below(entry, level);
 			if (!table)
 				return -ENOMEM;
@@ -106,7 +106,8 @@ static int build_map(const struct boot_info *info)
 	root = pages_alloc(1);
 	if (!root)
 		return -ENOMEM;
-	/* One piece up to 4 GiB (device registers among it are uncached by the MTRRs), RAM above. */
+	/* One piece up to 4 GiB (device registers among it are uncached by the MTRRs), RAM above.
+	 */
 	err = err ?: paging_map(0, 1ull << 32, PAGING_RW);
 	for (uint32_t i = 0; i < info->nregion && !err; i++) {
 		const struct boot_region *r = &info->region[i];
@@ -120,11 +121,13 @@ static int build_map(const struct boot_info *info)
 	}
 	err = err ?: paging_unmap(0, 4096); /* a NULL pointer of ours faults */
 	/* The block in small pages now, so that guard pages need no further table. */
-	for (uint64_t a = info->block_base; a < info->block_base + info->block_size && !err; a += 4096)
+	for (uint64_t a = info->block_base; a < info->block_base + info->block_size && !err;
+	     a += 4096)
 		err = paging_map(a, 4096, PAGING_RW);
 	err = err ?: paging_map(info->core_base, info->core_text_size, PAGING_RX);
-	return err ?: paging_map(info->core_base + info->core_text_size, info->core_rodata_size,
-				 PAGING_RO);
+	return err
+		       ?: paging_map(info->core_base + info->core_text_size, info->core_rodata_size,
+				     PAGING_RO);
 }
 
 static int paging_unit(struct boot_info *info)

@@ -1,7 +1,8 @@
 /* The sentry's virtual machine: address space, VMCS of each CPU, entry and exit.
  *
- * For hv/sentry.c. One sentry, entered by one CPU at a time (the caller's lock); each CPU has a VMCS
- * for it, and the registers travel in core memory. May call: ept, paging of arch/x86; pages_alloc.
+ * For hv/sentry.c. One sentry, entered by one CPU at a time (the caller's lock); each CPU has a
+ * VMCS for it, and the registers travel in core memory. May call: ept, paging of arch/x86;
+ * pages_alloc.
  */
 #pragma once
 
@@ -16,8 +17,8 @@ enum sentry_rights { SENTRY_RX, SENTRY_RO, SENTRY_RW };
  * 0 or -ENOMEM. */
 int sentry_vm_map(uint64_t va, uint64_t phys, uint64_t size, enum sentry_rights rights);
 
-/* Map guest memory read-only at `va` + its physical address: these pieces, ascending. At init. Returns
- * the window's size, or negative; pieces that end beyond it are not shown. */
+/* Map guest memory read-only at `va` + its physical address: these pieces, ascending. At init.
+ * Returns the window's size, or negative; pieces that end beyond it are not shown. */
 int64_t sentry_vm_window(uint64_t va, const struct abi_ram *ram, uint32_t count);
 
 /* Fill the current VMCS, which is this CPU's for the sentry. At the launch. 0 or -EIO. */
@@ -34,14 +35,15 @@ enum sentry_exit {
 };
 
 struct sentry_fault {
-	uint32_t kind;   /* enum abi_sentry_fault */
-	uint64_t rip;    /* sentry-virtual */
+	uint32_t kind;	 /* enum abi_sentry_fault */
+	uint64_t rip;	 /* sentry-virtual */
 	uint64_t detail; /* as for ABI_EVENT_SENTRY_RESTART */
 };
 
-/* Begin a stay on this CPU: the sentry's VMCS becomes current, the extended state is switched. Every
- * begin is paired with an end, with only sentry_vm_enter and sentry_vm_call* between them. `hold`:
- * interrupts that the guest has disabled (RFLAGS.IF) do not end this stay: they wait either way. */
+/* Begin a stay on this CPU: the sentry's VMCS becomes current, the extended state is switched.
+ * Every begin is paired with an end, with only sentry_vm_enter and sentry_vm_call* between them.
+ * `hold`: interrupts that the guest has disabled (RFLAGS.IF) do not end this stay: they wait either
+ * way. */
 void sentry_vm_begin(bool hold);
 void sentry_vm_end(void);
 

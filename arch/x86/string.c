@@ -1,5 +1,5 @@
-/* The memory functions that a freestanding compiler may call. String instructions by words: short code,
- * fast on every CPU with EPT, and an emulator counts each repetition as an instruction. */
+/* The memory functions that a freestanding compiler may call. String instructions by words: short
+ * code, fast on every CPU with EPT, and an emulator counts each repetition as an instruction. */
 #include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/string.h"

@@ -4,13 +4,13 @@
 #include "arch/x86/string.h"
 #include "hv/machine.h"
 
-#define STACK_PAGES     4 /* exits and everything they call */
-#define EVENT_PAGES     2 /* NMI, #DF, #MC: each a stack of its own */
-#define IST_NMI         1
-#define IST_DOUBLE      2
-#define IST_MACHINE     3
-#define VECTORS         32
-#define STUB_SIZE       16 /* entry.S */
+#define STACK_PAGES 4 /* exits and everything they call */
+#define EVENT_PAGES 2 /* NMI, #DF, #MC: each a stack of its own */
+#define IST_NMI	    1
+#define IST_DOUBLE  2
+#define IST_MACHINE 3
+#define VECTORS	    32
+#define STUB_SIZE   16 /* entry.S */
 
 /* 64-bit TSS (SDM vol. 3, 8.7). */
 struct __attribute__((packed)) tss64 {
@@ -121,7 +121,8 @@ int rdmsr_early(uint32_t msr, uint64_t *value)
 	sidt(&firmware);
 	memcpy(early_idt, (const void *)firmware.base,
 	       firmware.limit < 4095 ? firmware.limit + 1ull : 4096);
-	gate_set(&early_idt[VECTOR_GP], read_cs(), (uint64_t)fault_stubs + VECTOR_GP * STUB_SIZE, 0);
+	gate_set(&early_idt[VECTOR_GP], read_cs(), (uint64_t)fault_stubs + VECTOR_GP * STUB_SIZE,
+		 0);
 	lidt(&early);
 	err = rdmsr_safe(msr, value);
 	lidt(&firmware);

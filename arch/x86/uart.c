@@ -2,19 +2,20 @@
 #include "arch/x86/insn.h"
 
 /* Registers (PC16550D data sheet, 8.0). */
-#define UART_THR 0
-#define UART_IER 1
-#define UART_FCR 2
-#define UART_LCR 3
-#define UART_MCR 4
-#define UART_LSR 5
-#define UART_SCR 7
-#define LCR_8N1  0x03
-#define LCR_DLAB 0x80
-#define MCR_DTR_RTS 0x03
+#define UART_THR	 0
+#define UART_IER	 1
+#define UART_FCR	 2
+#define UART_LCR	 3
+#define UART_MCR	 4
+#define UART_LSR	 5
+#define UART_SCR	 7
+#define LCR_8N1		 0x03
+#define LCR_DLAB	 0x80
+#define MCR_DTR_RTS	 0x03
 #define FCR_ENABLE_CLEAR 0x07
-#define LSR_THRE 0x20
-#define WAIT_LOOPS 200000 /* port reads, about 1 us each on real machines: more than a FIFO's 1.4 ms */
+#define LSR_THRE	 0x20
+#define WAIT_LOOPS                                                                                 \
+	200000 /* port reads, about 1 us each on real machines: more than a FIFO's 1.4 ms */
 
 static uint16_t port;
 

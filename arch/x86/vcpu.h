@@ -6,13 +6,13 @@
 #pragma once
 
 /* Offsets for entry.S, checked in vcpu.c against the structure. */
-#define VCPU_SELF        0
-#define VCPU_STACK_TOP   8
-#define VCPU_PENDING     16 /* nmi_pending and work, 8 bytes together */
-#define VCPU_SENTRY_RSP  24
-#define VCPU_REGS        32
-#define VCPU_REGS_FAST   (VCPU_REGS + 5 * 8)
-#define VCPU_REGS_END    (VCPU_REGS + 15 * 8)
+#define VCPU_SELF	0
+#define VCPU_STACK_TOP	8
+#define VCPU_PENDING	16 /* nmi_pending and work, 8 bytes together */
+#define VCPU_SENTRY_RSP 24
+#define VCPU_REGS	32
+#define VCPU_REGS_FAST	(VCPU_REGS + 5 * 8)
+#define VCPU_REGS_END	(VCPU_REGS + 15 * 8)
 
 /* Offsets in struct leave_state. */
 #define LEAVE_CR0    0
@@ -39,8 +39,8 @@
 #include "arch/x86/vmx/cr3_target.h"
 #include "arch/x86/vmx/exit_reason.h"
 
-/* The guest's general registers in the order in which entry.S pushes them (RSP is in the VMCS): first
- * those that a C function may change and RBX, which are enough for the fast exits. */
+/* The guest's general registers in the order in which entry.S pushes them (RSP is in the VMCS):
+ * first those that a C function may change and RBX, which are enough for the fast exits. */
 struct guest_regs {
 	uint64_t r15, r14, r13, r12, rbp;
 	uint64_t r11, r10, r9, r8, rdi, rsi, rbx, rdx, rcx, rax;
@@ -69,28 +69,28 @@ struct leave_state {
 
 struct vcpu {
 	struct vcpu *self;
-	uint64_t stack_top;             /* host stack for exits */
+	uint64_t stack_top; /* host stack for exits */
 	/* The last look before an entry takes both at once (entry.S). */
-	volatile uint32_t nmi_pending;  /* an NMI for the guest waits; set in NMI context */
-	volatile uint32_t work;         /* WORK_*; set by other CPUs too */
-	uint64_t sentry_rsp;            /* the core's stack during a sentry stay */
-	struct guest_regs regs;         /* at VCPU_REGS */
+	volatile uint32_t nmi_pending; /* an NMI for the guest waits; set in NMI context */
+	volatile uint32_t work;	       /* WORK_*; set by other CPUs too */
+	uint64_t sentry_rsp;	       /* the core's stack during a sentry stay */
+	struct guest_regs regs;	       /* at VCPU_REGS */
 
 	uint32_t index;
 	uint32_t apic_id;
-	volatile uint32_t launched;     /* read by other CPUs */
-	uint32_t primary;               /* primary processor-based controls in the VMCS */
-	bool sentry_launched;           /* the sentry's VMCS of this CPU has been entered */
-	bool in_sentry;                 /* root mode is inside a stay: for reports */
-	uint8_t nstep;                  /* pages opened for one instruction */
-	uint64_t step[STEP_PAGES];      /* their guest-physical addresses */
-	uint64_t vmxon_region, vmcs, sentry_vmcs; /* pages of the block */
+	volatile uint32_t launched; /* read by other CPUs */
+	uint32_t primary;	    /* primary processor-based controls in the VMCS */
+	bool sentry_launched;	    /* the sentry's VMCS of this CPU has been entered */
+	bool in_sentry;		    /* root mode is inside a stay: for reports */
+	uint8_t nstep;		    /* pages opened for one instruction */
+	uint64_t step[STEP_PAGES];  /* their guest-physical addresses */
+	uint64_t vmxon_region, vmcs, sentry_vmcs;    /* pages of the block */
 	uint64_t exit_stack, nmi_stack, fault_stack; /* tops of the host's stacks */
 	void *gdt, *tss;
-	void *xsave;                    /* the guest's extended state during a stay */
-	uint64_t guest_xcr0;            /* XCR0 as the guest has it, during a stay */
-	uint64_t timer_deadline;        /* TSC for which the preemption timer is set; 0: none */
-	uint64_t nmis;                  /* NMIs taken in root mode or by exits */
+	void *xsave;			    /* the guest's extended state during a stay */
+	uint64_t guest_xcr0;		    /* XCR0 as the guest has it, during a stay */
+	uint64_t timer_deadline;	    /* TSC for which the preemption timer is set; 0: none */
+	uint64_t nmis;			    /* NMIs taken in root mode or by exits */
 	uint64_t exit_counts[EXIT_REASONS]; /* by basic exit reason; read by other CPUs */
 	struct cr3_cpu cr3;
 	struct cpuid_policy cpuid;

@@ -43,9 +43,9 @@ static const struct {
 	uint8_t proto;
 	const char *name;
 } proto_names[] = {
-    {1, "ICMP"},  {2, "IGMP"},	{4, "IP-in-IP"}, {6, "TCP"},	{17, "UDP"},
-    {41, "IPv6"}, {47, "GRE"},	{50, "ESP"},	 {51, "AH"},	{58, "IPv6-ICMP"},
-    {89, "OSPF"}, {103, "PIM"}, {112, "VRRP"},	 {115, "L2TP"}, {132, "SCTP"},
+	{1, "ICMP"},  {2, "IGMP"},  {4, "IP-in-IP"}, {6, "TCP"},    {17, "UDP"},
+	{41, "IPv6"}, {47, "GRE"},  {50, "ESP"},     {51, "AH"},    {58, "IPv6-ICMP"},
+	{89, "OSPF"}, {103, "PIM"}, {112, "VRRP"},   {115, "L2TP"}, {132, "SCTP"},
 };
 
 static void put_proto(struct json *j, uint8_t proto)
@@ -243,33 +243,33 @@ static const struct {
 	const char *group, *name;
 	size_t offset;
 } counters[] = {
-    COUNTER("decoder", "pkts", pkts),
-    COUNTER("decoder", "bytes", bytes),
-    COUNTER("decoder", "invalid", invalid),
-    COUNTER("decoder", "ipv4", ipv4),
-    COUNTER("decoder", "ipv6", ipv6),
-    COUNTER("decoder", "ethernet", ethernet),
-    COUNTER("decoder", "arp", arp),
-    COUNTER("decoder", "unknown_ethertype", unknown_link),
-    COUNTER("decoder", "tcp", tcp),
-    COUNTER("decoder", "udp", udp),
-    COUNTER("decoder", "icmpv4", icmpv4),
-    COUNTER("decoder", "icmpv6", icmpv6),
-    COUNTER("decoder", "other_ip", other_ip),
-    COUNTER("decoder", "vlan", vlan),
-    COUNTER("decoder", "vlan_qinq", vlan_qinq),
-    COUNTER("decoder", "fragments", fragments),
-    COUNTER("decoder", "bad_checksum", bad_checksum),
-    COUNTER("flow", "total", flows),
-    COUNTER("flow", "evicted", flows_evicted),
-    COUNTER("detect", "alert", alerts),
-    COUNTER("detect", "alert_queue_overflow", alert_queue_overflow),
-    COUNTER("detect", "alerts_suppressed", alerts_suppressed),
-    COUNTER("detect", "candidates", candidates),
-    COUNTER("detect", "inspection_limit", inspection_limit),
-    COUNTER("detect", "eve_overflow", eve_overflow),
-    COUNTER("ips", "accepted", accepted),
-    COUNTER("ips", "blocked", blocked),
+	COUNTER("decoder", "pkts", pkts),
+	COUNTER("decoder", "bytes", bytes),
+	COUNTER("decoder", "invalid", invalid),
+	COUNTER("decoder", "ipv4", ipv4),
+	COUNTER("decoder", "ipv6", ipv6),
+	COUNTER("decoder", "ethernet", ethernet),
+	COUNTER("decoder", "arp", arp),
+	COUNTER("decoder", "unknown_ethertype", unknown_link),
+	COUNTER("decoder", "tcp", tcp),
+	COUNTER("decoder", "udp", udp),
+	COUNTER("decoder", "icmpv4", icmpv4),
+	COUNTER("decoder", "icmpv6", icmpv6),
+	COUNTER("decoder", "other_ip", other_ip),
+	COUNTER("decoder", "vlan", vlan),
+	COUNTER("decoder", "vlan_qinq", vlan_qinq),
+	COUNTER("decoder", "fragments", fragments),
+	COUNTER("decoder", "bad_checksum", bad_checksum),
+	COUNTER("flow", "total", flows),
+	COUNTER("flow", "evicted", flows_evicted),
+	COUNTER("detect", "alert", alerts),
+	COUNTER("detect", "alert_queue_overflow", alert_queue_overflow),
+	COUNTER("detect", "alerts_suppressed", alerts_suppressed),
+	COUNTER("detect", "candidates", candidates),
+	COUNTER("detect", "inspection_limit", inspection_limit),
+	COUNTER("detect", "eve_overflow", eve_overflow),
+	COUNTER("ips", "accepted", accepted),
+	COUNTER("ips", "blocked", blocked),
 };
 
 bool eve_stats(struct eve *eve, const struct ids_stats *s, uint64_t start_ns, uint64_t now_ns)

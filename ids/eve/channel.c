@@ -12,11 +12,11 @@ static const struct {
 	const char *name;
 	uint32_t size;
 } classes[EVE_CLASSES] = {
-    [EVE_CLASS_ALERT] = {"alert", 256 * 1024},
-    [EVE_CLASS_HYPERVISOR] = {"hypervisor", 64 * 1024},
-    [EVE_CLASS_PROCESS] = {"process", 128 * 1024},
-    [EVE_CLASS_DROP] = {"drop", 64 * 1024},
-    [EVE_CLASS_STATS] = {"stats", 32 * 1024},
+	[EVE_CLASS_ALERT] = {"alert", 256 * 1024},
+	[EVE_CLASS_HYPERVISOR] = {"hypervisor", 64 * 1024},
+	[EVE_CLASS_PROCESS] = {"process", 128 * 1024},
+	[EVE_CLASS_DROP] = {"drop", 64 * 1024},
+	[EVE_CLASS_STATS] = {"stats", 32 * 1024},
 };
 
 const char *channel_class_name(enum eve_class cls)

@@ -6,7 +6,7 @@
 static void base64(char *out, const uint8_t *data, size_t len)
 {
 	static const char digit[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
 		uint32_t v = (uint32_t)data[i] << 16;

@@ -89,9 +89,9 @@ bool ids_event_process(struct eve *eve, const struct eve_process *p, uint64_t no
 }
 
 static const char *const hv_action[EVE_HV_ACTIONS] = {
-    [EVE_HV_START] = "start",	[EVE_HV_READY] = "ready", [EVE_HV_STATS] = "stats",
-    [EVE_HV_LOST] = "lost",	[EVE_HV_FAULT] = "fault", [EVE_HV_RESTART] = "restart",
-    [EVE_HV_ACCESS] = "access", [EVE_HV_NET] = "net",	  [EVE_HV_STOP] = "stop",
+	[EVE_HV_START] = "start",   [EVE_HV_READY] = "ready", [EVE_HV_STATS] = "stats",
+	[EVE_HV_LOST] = "lost",	    [EVE_HV_FAULT] = "fault", [EVE_HV_RESTART] = "restart",
+	[EVE_HV_ACCESS] = "access", [EVE_HV_NET] = "net",     [EVE_HV_STOP] = "stop",
 };
 
 bool ids_event_hypervisor(struct eve *eve, enum eve_hv_action action,

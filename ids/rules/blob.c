@@ -10,27 +10,27 @@ _Static_assert(sizeof(struct blob_op) == 32, "size of an operation");
 _Static_assert(sizeof(struct blob_state) == 20, "size of a state");
 _Static_assert(sizeof(struct blob_header) == 16 + 8 * BLOB_SECTIONS, "size of the header");
 _Static_assert(sizeof(struct blob_meta) == 16 && sizeof(struct blob_address_set) == 16 &&
-		   sizeof(struct blob_range4) == 8 && sizeof(struct blob_range6) == 32 &&
-		   sizeof(struct blob_port_set) == 8 && sizeof(struct blob_port_range) == 4,
+		       sizeof(struct blob_range4) == 8 && sizeof(struct blob_range6) == 32 &&
+		       sizeof(struct blob_port_set) == 8 && sizeof(struct blob_port_range) == 4,
 	       "sizes of the sets");
 
 static const uint8_t element_size[BLOB_SECTIONS] = {
-    [BLOB_RULES] = sizeof(struct blob_rule),
-    [BLOB_OPS] = sizeof(struct blob_op),
-    [BLOB_STRINGS] = 1,
-    [BLOB_META] = sizeof(struct blob_meta),
-    [BLOB_ADDRESS_SETS] = sizeof(struct blob_address_set),
-    [BLOB_ADDRESS4] = sizeof(struct blob_range4),
-    [BLOB_ADDRESS6] = sizeof(struct blob_range6),
-    [BLOB_PORT_SETS] = sizeof(struct blob_port_set),
-    [BLOB_PORTS] = sizeof(struct blob_port_range),
-    [BLOB_GROUPS] = sizeof(struct blob_list),
-    [BLOB_GROUP_RULES] = sizeof(uint32_t),
-    [BLOB_MPM_ROOT] = sizeof(uint32_t),
-    [BLOB_MPM_STATES] = sizeof(struct blob_state),
-    [BLOB_MPM_EDGES] = sizeof(uint32_t),
-    [BLOB_PATTERNS] = sizeof(struct blob_list),
-    [BLOB_PATTERN_RULES] = sizeof(uint32_t),
+	[BLOB_RULES] = sizeof(struct blob_rule),
+	[BLOB_OPS] = sizeof(struct blob_op),
+	[BLOB_STRINGS] = 1,
+	[BLOB_META] = sizeof(struct blob_meta),
+	[BLOB_ADDRESS_SETS] = sizeof(struct blob_address_set),
+	[BLOB_ADDRESS4] = sizeof(struct blob_range4),
+	[BLOB_ADDRESS6] = sizeof(struct blob_range6),
+	[BLOB_PORT_SETS] = sizeof(struct blob_port_set),
+	[BLOB_PORTS] = sizeof(struct blob_port_range),
+	[BLOB_GROUPS] = sizeof(struct blob_list),
+	[BLOB_GROUP_RULES] = sizeof(uint32_t),
+	[BLOB_MPM_ROOT] = sizeof(uint32_t),
+	[BLOB_MPM_STATES] = sizeof(struct blob_state),
+	[BLOB_MPM_EDGES] = sizeof(uint32_t),
+	[BLOB_PATTERNS] = sizeof(struct blob_list),
+	[BLOB_PATTERN_RULES] = sizeof(uint32_t),
 };
 
 static const void *section(struct blob *b, const uint8_t *data, enum blob_section which)

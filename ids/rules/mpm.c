@@ -35,8 +35,8 @@ const char *mpm_check(const struct blob *b)
 {
 	if (b->count[BLOB_MPM_STATES] == 0)
 		return b->count[BLOB_MPM_ROOT] || b->count[BLOB_PATTERNS]
-			   ? "automaton without states"
-			   : NULL;
+			       ? "automaton without states"
+			       : NULL;
 	if (b->count[BLOB_MPM_ROOT] != 256)
 		return "automaton without root";
 	if (b->state[0].fail || b->state[0].dict)

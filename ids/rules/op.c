@@ -1,12 +1,12 @@
 #include "ids/rules/op.h"
 
 const struct op ops[OP_KINDS] = {
-    [OP_CONTENT] = {.name = "content", .check = content_check, .payload = content_payload},
-    [OP_DSIZE] = {.name = "dsize", .check = number_check, .packet = dsize_packet},
-    [OP_ITYPE] = {.name = "itype", .check = number_check, .packet = itype_packet},
-    [OP_ICODE] = {.name = "icode", .check = number_check, .packet = icode_packet},
-    [OP_TTL] = {.name = "ttl", .check = number_check, .packet = ttl_packet},
-    [OP_FLOW] = {.name = "flow", .check = flow_check, .packet = flow_packet},
+	[OP_CONTENT] = {.name = "content", .check = content_check, .payload = content_payload},
+	[OP_DSIZE] = {.name = "dsize", .check = number_check, .packet = dsize_packet},
+	[OP_ITYPE] = {.name = "itype", .check = number_check, .packet = itype_packet},
+	[OP_ICODE] = {.name = "icode", .check = number_check, .packet = icode_packet},
+	[OP_TTL] = {.name = "ttl", .check = number_check, .packet = ttl_packet},
+	[OP_FLOW] = {.name = "flow", .check = flow_check, .packet = flow_packet},
 };
 
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor)

@@ -63,7 +63,7 @@ static bool window(const struct inspect *in, const struct blob_op *op, uint32_t 
 
 	if (op->flags & (CONTENT_F_DISTANCE | CONTENT_F_WITHIN)) {
 		int64_t distance =
-		    op->flags & CONTENT_F_DISTANCE ? (int32_t)op->arg[CONTENT_DISTANCE] : 0;
+			op->flags & CONTENT_F_DISTANCE ? (int32_t)op->arg[CONTENT_DISTANCE] : 0;
 
 		low = cursor + distance;
 		if (op->flags & CONTENT_F_WITHIN)

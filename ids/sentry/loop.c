@@ -82,10 +82,10 @@ static void stack_send(void *ctx, enum abi_port to, uint8_t *buffer, size_t len)
 	struct sentry *s = ctx;
 	size_t slot = (size_t)(buffer - s->frames) / ABI_FRAME_SIZE;
 	post(s, (struct abi_reply){
-		    .type = ABI_REP_SEND,
-		    .port = (uint8_t)to,
-		    .len = (uint16_t)len,
-		    .slot = (uint16_t)slot,
+			.type = ABI_REP_SEND,
+			.port = (uint8_t)to,
+			.len = (uint16_t)len,
+			.slot = (uint16_t)slot,
 		});
 }
 
@@ -150,9 +150,9 @@ static void do_frame(struct sentry *s, const struct abi_request *r)
 		verdict = stack_input((enum abi_port)r->port, frame, r->len);
 	}
 	post(s, (struct abi_reply){
-		    .type = ABI_REP_VERDICT,
-		    .verdict = (uint8_t)verdict,
-		    .slot = (uint16_t)r->slot,
+			.type = ABI_REP_VERDICT,
+			.verdict = (uint8_t)verdict,
+			.slot = (uint16_t)r->slot,
 		});
 }
 
@@ -190,10 +190,10 @@ static void do_request(struct sentry *s, const struct abi_request *r)
 static void pump(struct sentry *s)
 {
 	struct channel_output out = {
-	    .bytes = s->output,
-	    .size = ABI_OUTPUT,
-	    .prod = s->out_prod,
-	    .cons = acquire(&s->ctl->output.cons),
+		.bytes = s->output,
+		.size = ABI_OUTPUT,
+		.prod = s->out_prod,
+		.cons = acquire(&s->ctl->output.cons),
 	};
 	if (out.prod - out.cons > ABI_OUTPUT)
 		s->ops.fatal(s->ops.ctx, "output ring indices");
@@ -297,11 +297,11 @@ static int start_ids(struct sentry *s)
 {
 	const struct ids_ops ops = {.ctx = s->ops.ctx, .alloc = s->ops.alloc};
 	const struct ids_config config = {
-	    .link = IDS_LINK_ETHERNET,
-	    .ips = true,
-	    .in_iface = "vigil0",
-	    .seed = s->random,
-	    .midstream = true, /* connections outlive a restart of ours */
+		.link = IDS_LINK_ETHERNET,
+		.ips = true,
+		.in_iface = "vigil0",
+		.seed = s->random,
+		.midstream = true, /* connections outlive a restart of ours */
 	};
 	const void *blob = s->ctl->rules_size ? (const void *)(uintptr_t)s->ctl->rules : NULL;
 	int err = ids_create(&s->ids, &ops, &s->eve, &config, blob, s->ctl->rules_size);
@@ -317,21 +317,21 @@ static int start_stack(struct sentry *s)
 {
 	const struct abi_ctl *ctl = s->ctl;
 	const struct stack_ops ops = {
-	    .ctx = s,
-	    .inspect = stack_inspect,
-	    .buffer = stack_buffer,
-	    .send = stack_send,
-	    .now_ms = stack_now_ms,
-	    .random = stack_rand,
-	    .log = stack_log,
-	    .assert_failed = stack_fatal,
+		.ctx = s,
+		.inspect = stack_inspect,
+		.buffer = stack_buffer,
+		.send = stack_send,
+		.now_ms = stack_now_ms,
+		.random = stack_rand,
+		.log = stack_log,
+		.assert_failed = stack_fatal,
 	};
 	struct stack_config config = {
-	    .address = ctl->nic_present ? ctl->config.address : ADDRESS_NONE,
-	    .prefix = ctl->config.addr_prefix,
-	    .addr = ctl->config.addr,
-	    .gateway = ctl->config.gateway,
-	    .name = s->host,
+		.address = ctl->nic_present ? ctl->config.address : ADDRESS_NONE,
+		.prefix = ctl->config.addr_prefix,
+		.addr = ctl->config.addr,
+		.gateway = ctl->config.gateway,
+		.name = s->host,
 	};
 	memcpy(config.mac, ctl->mac, sizeof(config.mac));
 	return stack_init(&ops, &config);
@@ -350,8 +350,12 @@ static int start_events(struct sentry *s)
 	account_restart(ctl);
 	memcpy(s->told, ctl->events_told, sizeof(s->told));
 	channel_init(&s->channel, memory, &ctl->events_sent, ctl->events_lost);
-	const struct eve_config config = {
-	    .host = s->host, .boot = s->boot, .seq = &ctl->seq, .ctx = s, .emit = emit, .admit = admit};
+	const struct eve_config config = {.host = s->host,
+					  .boot = s->boot,
+					  .seq = &ctl->seq,
+					  .ctx = s,
+					  .emit = emit,
+					  .admit = admit};
 	eve_init(&s->eve, &config);
 	return 0;
 }

@@ -41,11 +41,11 @@ static void machine_fatal(void *ctx, const char *why)
 }
 
 static const struct sentry_ops machine = {
-    .tsc = machine_tsc,
-    .alloc = machine_alloc,
-    .forget = machine_forget,
-    .log = machine_log,
-    .fatal = machine_fatal,
+	.tsc = machine_tsc,
+	.alloc = machine_alloc,
+	.forget = machine_forget,
+	.log = machine_log,
+	.fatal = machine_fatal,
 };
 
 void sentry_main(struct abi_ctl *ctl)

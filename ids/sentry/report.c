@@ -7,30 +7,30 @@
 #define LOST_ROOM 1024 /* bytes of a `lost` event, and more */
 
 static const char *const net_faults[] = {
-    [ABI_NET_RING_ADDRESS] = "ring_address",
-    [ABI_NET_RING_INDEX] = "ring_index",
-    [ABI_NET_CHAIN_LOOP] = "chain_loop",
-    [ABI_NET_CHAIN_FLAGS] = "chain_flags",
-    [ABI_NET_LENGTH] = "length",
-    [ABI_NET_NIC] = "nic",
+	[ABI_NET_RING_ADDRESS] = "ring_address",
+	[ABI_NET_RING_INDEX] = "ring_index",
+	[ABI_NET_CHAIN_LOOP] = "chain_loop",
+	[ABI_NET_CHAIN_FLAGS] = "chain_flags",
+	[ABI_NET_LENGTH] = "length",
+	[ABI_NET_NIC] = "nic",
 };
 
 static const char *const sentry_faults[] = {
-    [ABI_SENTRY_EXCEPTION] = "exception",
-    [ABI_SENTRY_MEMORY] = "memory",
-    [ABI_SENTRY_HANG] = "hang",
-    [ABI_SENTRY_BAD_REPLY] = "bad_reply",
-    [ABI_SENTRY_BAD_CALL] = "bad_call",
-    [ABI_SENTRY_EXIT] = "exit",
-    [ABI_SENTRY_UNEXPECTED] = "unexpected_exit",
+	[ABI_SENTRY_EXCEPTION] = "exception",
+	[ABI_SENTRY_MEMORY] = "memory",
+	[ABI_SENTRY_HANG] = "hang",
+	[ABI_SENTRY_BAD_REPLY] = "bad_reply",
+	[ABI_SENTRY_BAD_CALL] = "bad_call",
+	[ABI_SENTRY_EXIT] = "exit",
+	[ABI_SENTRY_UNEXPECTED] = "unexpected_exit",
 };
 
 static const char *const guest_faults[] = {
-    [ABI_GUEST_TRIPLE_FAULT] = "triple_fault",
-    [ABI_GUEST_ENTRY_FAILURE] = "entry_failure",
-    [ABI_GUEST_UNEXPECTED_EXIT] = "unexpected_exit",
-    [ABI_GUEST_APIC_BASE] = "apic_base",
-    [ABI_GUEST_MCE] = "machine_check",
+	[ABI_GUEST_TRIPLE_FAULT] = "triple_fault",
+	[ABI_GUEST_ENTRY_FAILURE] = "entry_failure",
+	[ABI_GUEST_UNEXPECTED_EXIT] = "unexpected_exit",
+	[ABI_GUEST_APIC_BASE] = "apic_base",
+	[ABI_GUEST_MCE] = "machine_check",
 };
 
 /* Faults that have a reason and two values: what they are about, and how those are called. */
@@ -40,9 +40,10 @@ static const struct {
 	size_t count;
 	const char *b, *c;
 } faults[ABI_EVENTS] = {
-    [ABI_EVENT_NET_FAULT] = {"net", net_faults, COUNT(net_faults), "queue", "detail"},
-    [ABI_EVENT_SENTRY_RESTART] = {"sentry", sentry_faults, COUNT(sentry_faults), "rip", "detail"},
-    [ABI_EVENT_GUEST_FAULT] = {"guest", guest_faults, COUNT(guest_faults), "rip", "detail"},
+	[ABI_EVENT_NET_FAULT] = {"net", net_faults, COUNT(net_faults), "queue", "detail"},
+	[ABI_EVENT_SENTRY_RESTART] = {"sentry", sentry_faults, COUNT(sentry_faults), "rip",
+				      "detail"},
+	[ABI_EVENT_GUEST_FAULT] = {"guest", guest_faults, COUNT(guest_faults), "rip", "detail"},
 };
 
 /* A constant part of the control structure as a string, whatever it holds. */
@@ -92,11 +93,11 @@ static void report_ready(struct sentry *s)
 static void report_fault(struct sentry *s, const struct abi_request *r)
 {
 	const char *reason =
-	    r->a < faults[r->port].count ? faults[r->port].reasons[r->a] : "unknown";
+		r->a < faults[r->port].count ? faults[r->port].reasons[r->a] : "unknown";
 	const struct eve_field fields[] = {
-	    EVE_FIELD_STR("what", faults[r->port].what), EVE_FIELD_STR("reason", reason),
-	    EVE_FIELD_HEX(faults[r->port].b, r->b),	 EVE_FIELD_HEX(faults[r->port].c, r->c),
-	    EVE_FIELD_U64("restarts", s->ctl->restarts),
+		EVE_FIELD_STR("what", faults[r->port].what), EVE_FIELD_STR("reason", reason),
+		EVE_FIELD_HEX(faults[r->port].b, r->b),	     EVE_FIELD_HEX(faults[r->port].c, r->c),
+		EVE_FIELD_U64("restarts", s->ctl->restarts),
 	};
 	size_t count = r->port == ABI_EVENT_SENTRY_RESTART ? COUNT(fields) : COUNT(fields) - 1;
 	ids_event_hypervisor(&s->eve, EVE_HV_FAULT, fields, count, NULL, NULL, 0, sentry_now_ns(s));
@@ -105,9 +106,9 @@ static void report_fault(struct sentry *s, const struct abi_request *r)
 static void report_hidden(struct sentry *s, const struct abi_request *r)
 {
 	const struct eve_field fields[] = {
-	    EVE_FIELD_STR("what", "memory"),	    EVE_FIELD_STR("reason", "hidden_access"),
-	    EVE_FIELD_HEX("address", r->a),	    EVE_FIELD_HEX("rip", r->b),
-	    EVE_FIELD_U64("reads", (uint32_t)r->c), EVE_FIELD_U64("writes", r->c >> 32),
+		EVE_FIELD_STR("what", "memory"),	EVE_FIELD_STR("reason", "hidden_access"),
+		EVE_FIELD_HEX("address", r->a),		EVE_FIELD_HEX("rip", r->b),
+		EVE_FIELD_U64("reads", (uint32_t)r->c), EVE_FIELD_U64("writes", r->c >> 32),
 	};
 	ids_event_hypervisor(&s->eve, EVE_HV_FAULT, fields, COUNT(fields), NULL, NULL, 0,
 			     sentry_now_ns(s));
@@ -116,8 +117,8 @@ static void report_hidden(struct sentry *s, const struct abi_request *r)
 void report_rules(struct sentry *s, const char *reason)
 {
 	const struct eve_field fields[] = {
-	    EVE_FIELD_STR("what", "rules"),
-	    EVE_FIELD_STR("reason", reason),
+		EVE_FIELD_STR("what", "rules"),
+		EVE_FIELD_STR("reason", reason),
 	};
 	ids_event_hypervisor(&s->eve, EVE_HV_FAULT, fields, COUNT(fields), NULL, NULL, 0,
 			     sentry_now_ns(s));
@@ -126,9 +127,9 @@ void report_rules(struct sentry *s, const char *reason)
 static void tell_lost(struct sentry *s, const char *cls, const char *reason, uint64_t count)
 {
 	const struct eve_field fields[] = {
-	    EVE_FIELD_STR("class", cls),
-	    EVE_FIELD_U64("count", count),
-	    EVE_FIELD_STR("reason", reason),
+		EVE_FIELD_STR("class", cls),
+		EVE_FIELD_U64("count", count),
+		EVE_FIELD_STR("reason", reason),
 	};
 	ids_event_hypervisor(&s->eve, EVE_HV_LOST, fields, COUNT(fields), NULL, NULL, 0,
 			     sentry_now_ns(s));
@@ -186,8 +187,8 @@ static void find_groups(struct groups *g, const struct abi_counter *counter, uin
 	for (uint32_t i = 0; i < count; i++) {
 		uint8_t len = group_len(&counter[i]);
 		uint32_t k = 0;
-		while (k < g->count && (g->len[k] != len ||
-					memcmp(counter[g->first[k]].name, counter[i].name, len) != 0))
+		while (k < g->count && (g->len[k] != len || memcmp(counter[g->first[k]].name,
+								   counter[i].name, len) != 0))
 			k++;
 		if (k == g->count) {
 			g->first[k] = (uint8_t)i;
@@ -205,7 +206,8 @@ static void put_counters(struct json *j, const struct abi_counter *counter, uint
 
 	find_groups(&g, counter, count);
 	for (uint32_t k = 0; k < g.count; k++) {
-		size_t len = g.len[k], skip = len ? len + 1 : 0, rest = sizeof(counter->name) - skip;
+		size_t len = g.len[k], skip = len ? len + 1 : 0,
+		       rest = sizeof(counter->name) - skip;
 		memcpy(key, counter[g.first[k]].name, len);
 		key[len] = 0;
 		json_object(j, len ? key : "core");
@@ -225,26 +227,26 @@ static void report_stats(struct sentry *s)
 	struct abi_ctl *ctl = s->ctl;
 	const struct stack_stats *net = stack_stats();
 	const struct eve_field stack[] = {
-	    EVE_FIELD_U64("from_guest", net->forwarded[ABI_PORT_GUEST]),
-	    EVE_FIELD_U64("from_wire", net->forwarded[ABI_PORT_WIRE]),
-	    EVE_FIELD_U64("dropped_from_guest", net->dropped[ABI_PORT_GUEST]),
-	    EVE_FIELD_U64("dropped_from_wire", net->dropped[ABI_PORT_WIRE]),
-	    EVE_FIELD_U64("own", net->own),
-	    EVE_FIELD_U64("sent", net->sent),
-	    EVE_FIELD_U64("malformed", net->malformed),
-	    EVE_FIELD_U64("spoofed", net->spoofed),
-	    EVE_FIELD_U64("no_memory", net->no_memory),
+		EVE_FIELD_U64("from_guest", net->forwarded[ABI_PORT_GUEST]),
+		EVE_FIELD_U64("from_wire", net->forwarded[ABI_PORT_WIRE]),
+		EVE_FIELD_U64("dropped_from_guest", net->dropped[ABI_PORT_GUEST]),
+		EVE_FIELD_U64("dropped_from_wire", net->dropped[ABI_PORT_WIRE]),
+		EVE_FIELD_U64("own", net->own),
+		EVE_FIELD_U64("sent", net->sent),
+		EVE_FIELD_U64("malformed", net->malformed),
+		EVE_FIELD_U64("spoofed", net->spoofed),
+		EVE_FIELD_U64("no_memory", net->no_memory),
 	};
 	uint64_t lost = 0;
 	for (unsigned i = 0; i < COUNT(ctl->events_lost); i++)
 		lost += ctl->events_lost[i];
 	const struct eve_field sentry[] = {
-	    EVE_FIELD_U64("restarts", ctl->restarts),
-	    EVE_FIELD_U64("address_spaces", roots_count(s->roots)),
-	    EVE_FIELD_U64("address_spaces_unwatched", roots_unwatched(s->roots)),
-	    EVE_FIELD_U64("events", ctl->seq),
-	    EVE_FIELD_U64("events_lost", lost),
-	    EVE_FIELD_U64("bad_requests", s->bad_requests),
+		EVE_FIELD_U64("restarts", ctl->restarts),
+		EVE_FIELD_U64("address_spaces", roots_count(s->roots)),
+		EVE_FIELD_U64("address_spaces_unwatched", roots_unwatched(s->roots)),
+		EVE_FIELD_U64("events", ctl->seq),
+		EVE_FIELD_U64("events_lost", lost),
+		EVE_FIELD_U64("bad_requests", s->bad_requests),
 	};
 	uint32_t count = ctl->ncounter;
 	struct json *j = eve_begin(&s->eve, "hypervisor", sentry_now_ns(s));

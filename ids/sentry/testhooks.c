@@ -57,8 +57,8 @@ static const struct {
 	const char *name;
 	void (*act)(struct sentry *s);
 } hooks[] = {
-    {"CRASH", crash},	     {"WINDOW", write_window}, {"HANG", hang},
-    {"BADREPLY", bad_reply}, {"EXIT", leave},	       {"ALERTS", alerts},
+	{"CRASH", crash},	 {"WINDOW", write_window}, {"HANG", hang},
+	{"BADREPLY", bad_reply}, {"EXIT", leave},	   {"ALERTS", alerts},
 };
 
 void test_hook(struct sentry *s, const struct abi_request *r, const uint8_t *frame)

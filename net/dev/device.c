@@ -5,7 +5,7 @@
 #include "hv/frames.h"
 #include "net/dev/path_state.h"
 
-#define OFF_POLL_US     1000 /* polling for Vigil's own address alone; longer when idle */
+#define OFF_POLL_US	1000 /* polling for Vigil's own address alone; longer when idle */
 #define OFF_POLL_MAX_US 16000
 
 static const struct {
@@ -60,7 +60,8 @@ static bool next_poll(uint64_t before)
 	uint64_t now = time_now();
 
 	if (net.intr.mode == INTR_OFF) {
-		net.off_interval = net.frames != before ? time_us(OFF_POLL_US) : net.off_interval * 2;
+		net.off_interval =
+			net.frames != before ? time_us(OFF_POLL_US) : net.off_interval * 2;
 		if (net.off_interval > time_us(OFF_POLL_MAX_US))
 			net.off_interval = time_us(OFF_POLL_MAX_US);
 		net.due[DUE_POLL] = net.own_address ? now + net.off_interval : 0;
@@ -106,7 +107,8 @@ static void on_timer(struct hv_timer *timer)
 	net_rearm();
 	spin_unlock(&net.lock);
 
-	/* The card's events of before the switch are lost, and the guest was not asked to notify. */
+	/* The card's events of before the switch are lost, and the guest was not asked to notify.
+	 */
 	if (look_again) {
 		net_pump(PUMP_RX | PUMP_TX);
 		frames_run();

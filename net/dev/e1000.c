@@ -18,11 +18,11 @@
 #include "hv/timer.h"
 #include "net/dev/nic.h"
 
-#define PCI_COMMAND        0x04
-#define COMMAND_IO         (1u << 0)
-#define COMMAND_MEMORY     (1u << 1)
-#define COMMAND_MASTER     (1u << 2)
-#define COMMAND_NO_INTX    (1u << 10)
+#define PCI_COMMAND	0x04
+#define COMMAND_IO	(1u << 0)
+#define COMMAND_MEMORY	(1u << 1)
+#define COMMAND_MASTER	(1u << 2)
+#define COMMAND_NO_INTX (1u << 10)
 
 /* How models differ. Only models that a test has driven are listed; a further one of the family
  * (82574L 10D3 and 82576 10C9: EERD address at bit 2 with done at bit 1; 82576: raise by another
@@ -32,9 +32,9 @@ struct model {
 	const char *name;
 	uint8_t eerd_shift; /* of the word's address in EERD (13.4.4) */
 	uint32_t eerd_done;
-	uint32_t events;    /* causes: frames received, ring low, overrun, carrier (13.4.17) */
-	uint32_t raise;     /* a cause that never happens by itself: MDIO access done, without MDIO
-			     * accesses; software sets it by ICS (13.4.19) */
+	uint32_t events; /* causes: frames received, ring low, overrun, carrier (13.4.17) */
+	uint32_t raise;	 /* a cause that never happens by itself: MDIO access done, without MDIO
+			  * accesses; software sets it by ICS (13.4.19) */
 };
 
 static const struct model models[] = {
@@ -48,11 +48,11 @@ static struct {
 	volatile struct e1000_rx_desc *rx;
 	volatile struct e1000_tx_desc *tx;
 	uint32_t rx_slot[E1000_RX_RING], tx_slot[E1000_TX_RING];
-	uint32_t rx_next;           /* next descriptor that the card fills */
+	uint32_t rx_next;	    /* next descriptor that the card fills */
 	uint32_t tx_tail, tx_clean; /* next to fill; next to come back */
-	uint32_t tx_told;           /* the tail that the card knows */
-	uint32_t allowed;           /* interrupt causes */
-	bool skip;                  /* inside of a frame that spans descriptors */
+	uint32_t tx_told;	    /* the tail that the card knows */
+	uint32_t allowed;	    /* interrupt causes */
+	bool skip;		    /* inside of a frame that spans descriptors */
 	bool complained;
 } nic;
 
@@ -152,8 +152,8 @@ static int read_mac(uint8_t mac[6])
  * 13.5.3 RAL, 13.5.4 RAH). */
 static void set_address(uint32_t index, const uint8_t mac[6])
 {
-	set(E1000_RAL + 8 * index, mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 |
-					   (uint32_t)mac[3] << 24);
+	set(E1000_RAL + 8 * index,
+	    mac[0] | (uint32_t)mac[1] << 8 | (uint32_t)mac[2] << 16 | (uint32_t)mac[3] << 24);
 	set(E1000_RAH + 8 * index, mac[4] | (uint32_t)mac[5] << 8 | E1000_RAH_AV);
 }
 
@@ -271,8 +271,8 @@ static int e1000_init(const struct boot_nic *facts, uint8_t mac[6])
  * most), FCS stripped (13.4.22). */
 static void e1000_rx_enable(bool on)
 {
-	set(E1000_RCTL, (on ? E1000_RCTL_EN : 0) | E1000_RCTL_MPE | E1000_RCTL_BAM |
-				E1000_RCTL_SECRC);
+	set(E1000_RCTL,
+	    (on ? E1000_RCTL_EN : 0) | E1000_RCTL_MPE | E1000_RCTL_BAM | E1000_RCTL_SECRC);
 }
 
 /* Whether the descriptor holds one whole good frame. */

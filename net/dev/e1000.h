@@ -42,33 +42,33 @@ enum e1000_register {
 
 #define E1000_BAR_SIZE 0x20000 /* memory BAR 0 */
 
-#define E1000_CTRL_LRST   (1u << 3)
-#define E1000_CTRL_ASDE   (1u << 5)
-#define E1000_CTRL_SLU    (1u << 6)
-#define E1000_CTRL_ILOS   (1u << 7)
+#define E1000_CTRL_LRST	  (1u << 3)
+#define E1000_CTRL_ASDE	  (1u << 5)
+#define E1000_CTRL_SLU	  (1u << 6)
+#define E1000_CTRL_ILOS	  (1u << 7)
 #define E1000_CTRL_FRCSPD (1u << 11)
 #define E1000_CTRL_FRCDPX (1u << 12)
-#define E1000_CTRL_RST    (1u << 26)
-#define E1000_CTRL_VME    (1u << 30)
+#define E1000_CTRL_RST	  (1u << 26)
+#define E1000_CTRL_VME	  (1u << 30)
 #define E1000_CTRL_PHYRST (1u << 31)
 
 #define E1000_STATUS_LU (1u << 1)
 
-#define E1000_RCTL_EN    (1u << 1)
-#define E1000_RCTL_MPE   (1u << 4)
-#define E1000_RCTL_BAM   (1u << 15)
+#define E1000_RCTL_EN	 (1u << 1)
+#define E1000_RCTL_MPE	 (1u << 4)
+#define E1000_RCTL_BAM	 (1u << 15)
 #define E1000_RCTL_SECRC (1u << 26)
 
-#define E1000_TCTL_EN      (1u << 1)
-#define E1000_TCTL_PSP     (1u << 3)
+#define E1000_TCTL_EN	   (1u << 1)
+#define E1000_TCTL_PSP	   (1u << 3)
 #define E1000_TCTL_CT(n)   ((uint32_t)(n) << 4)
 #define E1000_TCTL_COLD(n) ((uint32_t)(n) << 12)
 
-#define E1000_INT_LSC      (1u << 2)
-#define E1000_INT_RXDMT0   (1u << 4)
-#define E1000_INT_RXO      (1u << 6)
-#define E1000_INT_RXT0     (1u << 7)
-#define E1000_INT_MDAC     (1u << 9)
+#define E1000_INT_LSC	 (1u << 2)
+#define E1000_INT_RXDMT0 (1u << 4)
+#define E1000_INT_RXO	 (1u << 6)
+#define E1000_INT_RXT0	 (1u << 7)
+#define E1000_INT_MDAC	 (1u << 9)
 
 #define E1000_RAH_AV (1u << 31)
 

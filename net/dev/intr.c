@@ -7,21 +7,21 @@
 
 /* Load: so many exits within the time, with large frames; or very many of any kind. Looked at after
  * WINDOW_US at the earliest, so that a burst does not pass for a rate. */
-#define WINDOW_US       1000
-#define LOAD_EXITS      8
-#define LOAD_US         8000
-#define FAST_EXITS      32 /* in a millisecond */
-#define LARGE_FRAME     600 /* bytes on average, both directions together */
+#define WINDOW_US   1000
+#define LOAD_EXITS  8
+#define LOAD_US	    8000
+#define FAST_EXITS  32	/* in a millisecond */
+#define LARGE_FRAME 600 /* bytes on average, both directions together */
 
 /* Polling: microseconds between polls, and the batch that is aimed at. */
 #define POLL_MIN_US   250
-#define POLL_US       1000 /* to begin with, and at most for small frames: this is their latency */
+#define POLL_US	      1000 /* to begin with, and at most for small frames: this is their latency */
 #define POLL_LARGE_US 8000
 #define POLL_IDLE_US  16000
 #define BATCH_SMALL   24
 #define BATCH_LARGE   48
 
-#define QUIET_US      16000  /* without frames: back to the line */
+#define QUIET_US      16000 /* without frames: back to the line */
 /* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
 #define QUIET_POOR_US 250000
 /* Polling for load ends after SLOW_POLLS slow ones in a row. Among the first EARLY_POLLS that
@@ -30,7 +30,7 @@
  * Later it only means that the traffic has changed. */
 #define SLOW_POLLS    2
 #define EARLY_POLLS   4
-#define HOLD_US       32000
+#define HOLD_US	      32000
 #define HOLD_MAX_US   1024000
 
 void intr_init(struct intr *intr, const struct intr_backend *backend, const struct nic_driver *nic)
@@ -152,7 +152,8 @@ void intr_account(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t n
 	if (dt < time_us(WINDOW_US) || (intr->window_exits < LOAD_EXITS && dt < time_us(LOAD_US)))
 		return;
 	if (now >= intr->hold && df &&
-	    ((intr->window_exits >= LOAD_EXITS && dt <= time_us(LOAD_US) && db / df >= LARGE_FRAME) ||
+	    ((intr->window_exits >= LOAD_EXITS && dt <= time_us(LOAD_US) &&
+	      db / df >= LARGE_FRAME) ||
 	     intr->window_exits >= FAST_EXITS * dt / time_us(1000))) {
 		intr->base_frames = df;
 		intr->base_ticks = dt;
@@ -185,7 +186,8 @@ static bool leave(struct intr *intr, uint64_t now)
 	return intr->credit && quiet >= time_us(QUIET_US);
 }
 
-/* Aim at a batch of BATCH_SMALL to BATCH_LARGE frames, within the latency that the traffic bears. */
+/* Aim at a batch of BATCH_SMALL to BATCH_LARGE frames, within the latency that the traffic bears.
+ */
 static void adapt(struct intr *intr, uint64_t frames, bool large)
 {
 	uint64_t max = time_us(frames == 0 ? POLL_IDLE_US : large ? POLL_LARGE_US : POLL_US);

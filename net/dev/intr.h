@@ -25,7 +25,7 @@
 #include "net/dev/nic.h"
 
 enum intr_mode {
-	INTR_OFF,  /* no driver in the guest: it must never be interrupted */
+	INTR_OFF, /* no driver in the guest: it must never be interrupted */
 	INTR_LINE,
 	INTR_POLL,
 };
@@ -46,13 +46,14 @@ struct intr {
 	const struct intr_backend *backend;
 	const struct nic_driver *nic;
 	enum intr_mode mode;
-	bool disabled;    /* COMMAND.InterruptDisable */
-	bool raised;      /* we raised the line, and the guest has not looked yet */
-	uint8_t isr;      /* what the next read of the ISR register gives */
+	bool disabled;	  /* COMMAND.InterruptDisable */
+	bool raised;	  /* we raised the line, and the guest has not looked yet */
+	uint8_t isr;	  /* what the next read of the ISR register gives */
 	uint32_t readers; /* CPUs inside of a read of the ISR register */
 
 	/* Interrupts that may still be in vain before Vigil masks the card; each useful one earns
-	 * some. Bounds the unhandled ones to INTR_CREDIT + 8 for each handled one, whatever arrives. */
+	 * some. Bounds the unhandled ones to INTR_CREDIT + 8 for each handled one, whatever
+	 * arrives. */
 	uint32_t credit;
 
 	/* Load: the last few exits in line mode. */
@@ -61,15 +62,15 @@ struct intr {
 	uint64_t hold, hold_us; /* no polling for load before this time; how long the next one is */
 
 	/* Polling. */
-	bool for_load;                         /* why: load, not lack of credit */
-	uint64_t interval;                     /* ticks */
-	uint64_t poll_time, last_frame;        /* of the last poll; of the last poll with frames */
-	uint64_t poll_frames, poll_bytes;      /* totals at the last poll */
-	uint64_t base_frames, base_ticks;      /* rate before polling */
-	uint32_t slow;                         /* polls in a row with less than half of it */
-	uint32_t polls;                        /* since polling began */
+	bool for_load;			  /* why: load, not lack of credit */
+	uint64_t interval;		  /* ticks */
+	uint64_t poll_time, last_frame;	  /* of the last poll; of the last poll with frames */
+	uint64_t poll_frames, poll_bytes; /* totals at the last poll */
+	uint64_t base_frames, base_ticks; /* rate before polling */
+	uint32_t slow;			  /* polls in a row with less than half of it */
+	uint32_t polls;			  /* since polling began */
 
-	uint64_t empty, raises, switches;      /* counters */
+	uint64_t empty, raises, switches; /* counters */
 };
 
 #define INTR_CREDIT 32 /* at most, and to begin with */

@@ -43,7 +43,8 @@ static int give_up(struct boot_info *info, const char *why, int err)
 
 	if (info->config.nic == NIC_BDF)
 		return init_error(-ENODEV, "NIC %02x:%02x.%x (%04x:%04x): %s (%d)", nic->bdf >> 8,
-				  nic->bdf >> 3 & 31, nic->bdf & 7, nic->vendor, nic->device, why, err);
+				  nic->bdf >> 3 & 31, nic->bdf & 7, nic->vendor, nic->device, why,
+				  err);
 	log_warn("NIC %02x:%02x.%x (%04x:%04x): %s (%d); hidden, no network", nic->bdf >> 8,
 		 nic->bdf >> 3 & 31, nic->bdf & 7, nic->vendor, nic->device, why, err);
 	return pci_vanish(info);
@@ -60,7 +61,8 @@ static int net_init(struct boot_info *info)
 		if (drivers[i]->probe(info->nic.vendor, info->nic.device))
 			driver = drivers[i];
 	if (!driver || info->nic.segment)
-		return give_up(info, driver ? "only PCI segment 0 is supported" : "model not supported",
+		return give_up(info,
+			       driver ? "only PCI segment 0 is supported" : "model not supported",
 			       -ENODEV);
 	err = start(driver, info);
 	return err ? give_up(info, "does not start", err) : 0;

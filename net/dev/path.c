@@ -4,12 +4,12 @@
 #include "hv/frames.h"
 #include "net/dev/path_state.h"
 
-#define BATCH          64   /* frames of one direction per exit */
+#define BATCH	       64   /* frames of one direction per exit */
 #define BATCH_SEGMENTS 512  /* descriptors of the guest walked per exit */
 #define RX_UNDECIDED   192  /* frames of the wire taken ahead of the sentry; the guest needs some */
 #define USED_BATCH     64   /* sent frames that are returned to the guest at once ... */
-#define USED_US        1000 /* ... and how long fewer of them may wait for company */
-#define MORE_US        50   /* the guest's share of time while a backlog is worked off */
+#define USED_US	       1000 /* ... and how long fewer of them may wait for company */
+#define MORE_US	       50   /* the guest's share of time while a backlog is worked off */
 #define BLOCKED_US     250  /* until the sentry or the card may have room again */
 
 /* Two VLAN tags: longer than what is forwarded, but no offence. */

@@ -22,10 +22,10 @@ struct net_state {
 	struct intr intr;
 	const struct nic_driver *nic;
 	bool own_address;
-	bool news;              /* entries were published since the guest last read the ISR register */
+	bool news; /* entries were published since the guest last read the ISR register */
 	uint64_t frames, bytes; /* taken from either side so far */
-	struct vq_chain chain;  /* of the ring entry at hand: too large for a stack */
-	uint64_t due[DUES];     /* 0: not */
+	struct vq_chain chain;	/* of the ring entry at hand: too large for a stack */
+	uint64_t due[DUES];	/* 0: not */
 	uint64_t armed;
 	uint64_t off_interval;
 	struct hv_timer timer;
@@ -54,7 +54,8 @@ void net_within(enum due what, uint64_t us);
 /* The frames of the wire are of use to somebody. */
 bool net_wire_wanted(void);
 
-/* A queue broke a rule (vq->fault is set): the device is out of order until the driver resets it. */
+/* A queue broke a rule (vq->fault is set): the device is out of order until the driver resets it.
+ */
 void net_fault(unsigned queue);
 
 /* Let the guest see its returned buffers, with an interrupt if it wants one. */
@@ -63,8 +64,8 @@ void net_publish(unsigned queue);
 /* Take frames of the wire (PUMP_RX), of the guest (PUMP_TX) and submit them. Without the lock;
  * frames_run is to follow. One CPU at a time does, so that frames stay in order; it goes round
  * again for another that came meanwhile. */
-#define PUMP_RX   1u
-#define PUMP_TX   2u
+#define PUMP_RX	  1u
+#define PUMP_TX	  2u
 #define PUMP_BUSY 4u
 void net_pump(uint32_t what);
 

@@ -16,21 +16,21 @@
 #define ADDRESS_ENABLE 0x80000000u
 #define ADDRESS_BDF    0x00ffff00u
 
-#define PCI_COMMAND     0x04
+#define PCI_COMMAND	0x04
 #define PCI_HEADER_TYPE 0x0e
-#define PCI_LINE        0x3c
-#define PCI_PIN         0x3d
+#define PCI_LINE	0x3c
+#define PCI_PIN		0x3d
 
 #define PAGE 4096u
 
 static struct {
-	uint32_t address; /* what 0xCF8 holds, less the register, for the card's function */
+	uint32_t address;	/* what 0xCF8 holds, less the register, for the card's function */
 	uint32_t guest_address; /* what the guest has written there, where that is trapped */
 	bool vanished, intercepted;
 	struct spinlock lock; /* guards config and shadow; never held while the BAR is accessed */
 	struct pci_config config;
-	uint32_t *shadow;     /* the ECAM page, or NULL */
-	int bar_range;        /* id of the virtio BAR's ports */
+	uint32_t *shadow; /* the ECAM page, or NULL */
+	int bar_range;	  /* id of the virtio BAR's ports */
 	uint64_t accesses;
 } pci;
 
@@ -98,8 +98,8 @@ __attribute__((noinline)) static void own_access(uint8_t off, struct io_access *
 }
 
 /* Several CPUs: one could change the address register between our look at it and the access, and so
- * reach the card. There it is trapped too and kept here, and the access is made at the address that was
- * looked at. */
+ * reach the card. There it is trapped too and kept here, and the access is made at the address that
+ * was looked at. */
 static void address_port(void *ctx, struct io_access *access)
 {
 	(void)ctx;
@@ -132,8 +132,8 @@ static void data_port_smp(void *ctx, struct io_access *access)
 		access->value = pci_read(bdf, off, access->size);
 }
 
-/* The hot path of a boot on one CPU: 34,000 times in Linux', nearly always for others. The guest writes
- * the address register itself. */
+/* The hot path of a boot on one CPU: 34,000 times in Linux', nearly always for others. The guest
+ * writes the address register itself. */
 static void data_port(void *ctx, struct io_access *access)
 {
 	uint32_t address = io_in(CONFIG_ADDRESS, 4);
@@ -252,7 +252,8 @@ static int hide_bars(const struct boot_nic *nic)
 		if (!base || !size)
 			continue;
 		if (nic->bar[i].is_io)
-			err = io_register((uint16_t)base, (uint32_t)size, inert_port, NULL, "nic-io");
+			err = io_register((uint16_t)base, (uint32_t)size, inert_port, NULL,
+					  "nic-io");
 		else
 			err = guest_hide(base & ~(uint64_t)(PAGE - 1),
 					 (size + PAGE - 1) & ~(uint64_t)(PAGE - 1));
@@ -291,8 +292,8 @@ int pci_present(const struct boot_info *info)
 	int err;
 
 	err = pci_config_init(&pci.config, &info->nic, (uint8_t)pci_read(bdf, PCI_HEADER_TYPE, 1),
-			      (uint8_t)pci_read(bdf, PCI_LINE, 1), (uint8_t)pci_read(bdf, PCI_PIN, 1),
-			      &config_ops);
+			      (uint8_t)pci_read(bdf, PCI_LINE, 1),
+			      (uint8_t)pci_read(bdf, PCI_PIN, 1), &config_ops);
 	if (err)
 		return err;
 	/* Somewhere harmless until the guest places it. */

@@ -1,10 +1,10 @@
 /* Interception of PCI configuration space, so that the guest finds the virtual card in the place
  * of the physical one.
  *
- * Ports: with one CPU only the data window 0xCFC to 0xCFF is intercepted; the guest writes the address
- * register 0xCF8 without an exit, and the handler reads it back from the machine. With several CPUs
- * another one could change it in between, so it is intercepted too. ECAM: the page of the card's
- * function is a shadow. Everything that is not the card's passes through at once.
+ * Ports: with one CPU only the data window 0xCFC to 0xCFF is intercepted; the guest writes the
+ * address register 0xCF8 without an exit, and the handler reads it back from the machine. With
+ * several CPUs another one could change it in between, so it is intercepted too. ECAM: the page of
+ * the card's function is a shadow. Everything that is not the card's passes through at once.
  *
  * Known limit. ECAM shows the PCI_CFG window's data and the interrupt status as of the last write,
  * because reads there do not exit; Linux uses the ports for the first 256 bytes.

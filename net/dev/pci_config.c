@@ -22,13 +22,13 @@ enum pci_register {
 
 #define BARS 6
 
-#define COMMAND_IO       0x0001u
-#define COMMAND_NO_INTX  0x0400u
+#define COMMAND_IO	 0x0001u
+#define COMMAND_NO_INTX	 0x0400u
 #define COMMAND_WRITABLE 0x0547u /* I/O, memory, master, parity, SERR#, INTx disable */
 
 #define STATUS_INTERRUPT    0x0008u
 #define STATUS_CAPABILITIES 0x0010u
-#define MULTI_FUNCTION      0x80u
+#define MULTI_FUNCTION	    0x80u
 
 /* Virtio 1.2, 4.1.2: a modern network device of revision 1 */
 #define VIRTIO_VENDOR  0x1af4u
@@ -49,11 +49,11 @@ static const struct {
 
 #define CAP_VENDOR_SPECIFIC 0x09
 /* The window's fields within the space (4.1.4.9) */
-#define WINDOW        0x84
-#define WINDOW_BAR    (WINDOW + 4)
-#define WINDOW_OFFSET (WINDOW + 8)
-#define WINDOW_LENGTH (WINDOW + 12)
-#define WINDOW_DATA   (WINDOW + 16)
+#define WINDOW		    0x84
+#define WINDOW_BAR	    (WINDOW + 4)
+#define WINDOW_OFFSET	    (WINDOW + 8)
+#define WINDOW_LENGTH	    (WINDOW + 12)
+#define WINDOW_DATA	    (WINDOW + 16)
 
 static uint32_t load(const uint8_t *p, unsigned size)
 {
@@ -99,8 +99,9 @@ static int set_bars(struct pci_config *c, const struct boot_nic *facts)
 		if (is_64)
 			taken[i + 1] = true;
 		set_bar(c, i, facts->bar[i].base, facts->bar[i].size,
-			facts->bar[i].is_io ? 1u
-					    : (is_64 ? 4u : 0u) | (facts->bar[i].prefetchable ? 8u : 0u),
+			facts->bar[i].is_io
+				? 1u
+				: (is_64 ? 4u : 0u) | (facts->bar[i].prefetchable ? 8u : 0u),
 			is_64);
 	}
 	for (uint8_t i = 0; i < BARS; i++)
@@ -241,7 +242,8 @@ void pci_config_write(struct pci_config *c, uint8_t off, uint8_t size, uint32_t 
 	for (unsigned i = 0; i < size; i++) {
 		uint8_t mask = c->writable[off + i];
 
-		c->data[off + i] = (uint8_t)((c->data[off + i] & ~mask) | ((value >> (8 * i)) & mask));
+		c->data[off + i] =
+			(uint8_t)((c->data[off + i] & ~mask) | ((value >> (8 * i)) & mask));
 	}
 	if (touches(off, size, PCI_COMMAND, 2)) {
 		update_command(c);

@@ -25,8 +25,8 @@ struct pci_config {
 	uint8_t data[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE];
 	const struct pci_config_ops *ops;
-	uint8_t bar;          /* number of the virtio BAR */
-	bool bar_on;          /* as last told by io_bar */
+	uint8_t bar; /* number of the virtio BAR */
+	bool bar_on; /* as last told by io_bar */
 	uint16_t bar_base;
 	bool intx_disabled;
 };

@@ -23,7 +23,7 @@ enum common_field {
 };
 
 #define NO_VECTOR 0xffffu /* 4.1.5.1.2: there is no MSI-X here */
-#define LINK_UP   1u      /* 5.1.4: VIRTIO_NET_S_LINK_UP */
+#define LINK_UP	  1u	  /* 5.1.4: VIRTIO_NET_S_LINK_UP */
 
 static void reset(struct virtio_net *dev)
 {
@@ -115,7 +115,8 @@ uint32_t vnet_read(const struct virtio_net *dev, uint8_t off, uint8_t size)
 	return value;
 }
 
-/* --- writes ------------------------------------------------------------------------------------ */
+/* --- writes ------------------------------------------------------------------------------------
+ */
 
 static enum vnet_action set_accept(struct virtio_net *dev, uint32_t value)
 {
@@ -123,7 +124,8 @@ static enum vnet_action set_accept(struct virtio_net *dev, uint32_t value)
 	if (dev->accept_select < 2 && !(dev->status & VNET_S_FEATURES_OK)) {
 		unsigned shift = 32 * dev->accept_select;
 
-		dev->features = (dev->features & ~(0xffffffffull << shift)) | (uint64_t)value << shift;
+		dev->features = (dev->features & ~(0xffffffffull << shift)) | (uint64_t)value
+										      << shift;
 	}
 	return VNET_NOTHING;
 }
@@ -131,7 +133,7 @@ static enum vnet_action set_accept(struct virtio_net *dev, uint32_t value)
 static enum vnet_action set_status(struct virtio_net *dev, uint32_t value)
 {
 	uint8_t old = dev->status;
-	uint8_t new = (uint8_t)value & (uint8_t)~VNET_S_NEEDS_RESET;
+	uint8_t new = (uint8_t)value &(uint8_t)~VNET_S_NEEDS_RESET;
 
 	if (value == 0) {
 		reset(dev);
@@ -144,7 +146,7 @@ static enum vnet_action set_status(struct virtio_net *dev, uint32_t value)
 	    ((dev->features & ~VNET_FEATURES) || !(dev->features & VNET_F_VERSION_1)))
 		new &= (uint8_t)~VNET_S_FEATURES_OK;
 	/* 3.1.1: no DRIVER_OK without agreed features */
-	if (!(new & VNET_S_FEATURES_OK))
+	if (!(new &VNET_S_FEATURES_OK))
 		new &= (uint8_t)~VNET_S_DRIVER_OK;
 	dev->status = new;
 	if (new & ~old & VNET_S_FAILED)

@@ -15,25 +15,25 @@
 #define VNET_QUEUES 2
 enum vnet_queue { VNET_RX, VNET_TX };
 
-#define VNET_HEADER 12   /* bytes of struct virtio_net_hdr before each frame (5.1.6) */
+#define VNET_HEADER 12	 /* bytes of struct virtio_net_hdr before each frame (5.1.6) */
 #define VNET_MTU    1500 /* told by VIRTIO_NET_F_MTU */
 
 /* Layout of the BAR; the capabilities in pci_config.c tell it to the driver. */
-#define VNET_BAR_SIZE    128
-#define VNET_COMMON      0x00
+#define VNET_BAR_SIZE	 128
+#define VNET_COMMON	 0x00
 #define VNET_COMMON_SIZE 56
-#define VNET_NOTIFY      0x40
+#define VNET_NOTIFY	 0x40
 #define VNET_NOTIFY_STEP 4 /* notify_off_multiplier: an even power of two (4.1.4.4.1) */
 #define VNET_NOTIFY_SIZE (VNET_QUEUES * VNET_NOTIFY_STEP)
-#define VNET_ISR         0x50
-#define VNET_ISR_SIZE    1
-#define VNET_DEVICE      0x60
+#define VNET_ISR	 0x50
+#define VNET_ISR_SIZE	 1
+#define VNET_DEVICE	 0x60
 #define VNET_DEVICE_SIZE 12 /* mac, status, max_virtqueue_pairs, mtu (5.1.4) */
 
 /* Feature bits that are offered (5.1.3, 6). */
-#define VNET_F_MTU       (1ull << 3)
-#define VNET_F_MAC       (1ull << 5)
-#define VNET_F_STATUS    (1ull << 16)
+#define VNET_F_MTU	 (1ull << 3)
+#define VNET_F_MAC	 (1ull << 5)
+#define VNET_F_STATUS	 (1ull << 16)
 #define VNET_F_EVENT_IDX (1ull << 29)
 #define VNET_F_VERSION_1 (1ull << 32)
 #define VNET_FEATURES                                                                              \
@@ -41,14 +41,14 @@ enum vnet_queue { VNET_RX, VNET_TX };
 
 /* Device status (2.1). */
 #define VNET_S_ACKNOWLEDGE 0x01
-#define VNET_S_DRIVER      0x02
+#define VNET_S_DRIVER	   0x02
 #define VNET_S_DRIVER_OK   0x04
 #define VNET_S_FEATURES_OK 0x08
 #define VNET_S_NEEDS_RESET 0x40
-#define VNET_S_FAILED      0x80
+#define VNET_S_FAILED	   0x80
 
 /* Bits of the ISR register (4.1.4.5). */
-#define VNET_ISR_QUEUE  1u
+#define VNET_ISR_QUEUE	1u
 #define VNET_ISR_CONFIG 2u
 
 struct virtio_net {

@@ -16,7 +16,7 @@ struct descriptor {
 #define DESC_INDIRECT 4u
 
 #define AVAIL_NO_INTERRUPT 1u /* 2.7.6: flags of the available ring */
-#define USED_NO_NOTIFY     1  /* 2.7.8: flags of the used ring */
+#define USED_NO_NOTIFY	   1  /* 2.7.8: flags of the used ring */
 
 /* Both rings begin with flags and index, 16 bits each; one more 16-bit field ends each of them when
  * the event index is in use (and it belongs to the ring's size in any case). */

@@ -20,19 +20,19 @@
 
 struct virtqueue {
 	/* Set by the driver through the device's registers before vq_start. */
-	uint16_t size;              /* a power of two, 1 to VQ_SIZE_MAX */
+	uint16_t size;		    /* a power of two, 1 to VQ_SIZE_MAX */
 	uint64_t desc, avail, used; /* guest-physical */
 
 	bool enabled;
-	bool event_idx;     /* VIRTIO_F_EVENT_IDX was negotiated */
-	bool kicks;         /* the driver was last told to notify us */
-	uint16_t next;      /* free-running: next entry of the available ring to take */
-	uint16_t limit;     /* available index as last fetched; `limit` - `next` entries are known */
-	uint16_t filled;    /* free-running: next entry of the used ring to fill */
+	bool event_idx;	 /* VIRTIO_F_EVENT_IDX was negotiated */
+	bool kicks;	 /* the driver was last told to notify us */
+	uint16_t next;	 /* free-running: next entry of the available ring to take */
+	uint16_t limit;	 /* available index as last fetched; `limit` - `next` entries are known */
+	uint16_t filled; /* free-running: next entry of the used ring to fill */
 	uint16_t published; /* used index that the driver can see */
 
 	enum abi_net_fault fault; /* valid after -EPROTO */
-	uint64_t detail;          /* the offending value */
+	uint64_t detail;	  /* the offending value */
 };
 
 /* Direction of all descriptors of a chain. */
@@ -44,7 +44,7 @@ struct vq_segment {
 };
 
 struct vq_chain {
-	uint16_t head;  /* for vq_put */
+	uint16_t head;	/* for vq_put */
 	uint16_t count; /* segments in use, at least 1 */
 	uint64_t total; /* bytes of all segments */
 	struct vq_segment segment[VQ_SIZE_MAX];

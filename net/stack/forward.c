@@ -71,7 +71,7 @@ static err_t port_input(struct pbuf *p, struct netif *netif)
 			s->stats.own++;
 		} else {
 			struct netif *other =
-			    &s->port[from == ABI_PORT_GUEST ? ABI_PORT_WIRE : ABI_PORT_GUEST];
+				&s->port[from == ABI_PORT_GUEST ? ABI_PORT_WIRE : ABI_PORT_GUEST];
 			s->stats.forwarded[from]++;
 			other->linkoutput(other, p);
 		}

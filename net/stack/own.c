@@ -71,7 +71,7 @@ static err_t own_netif_init(struct netif *netif)
 	netif->hwaddr_len = MAC_LEN;
 	memcpy(netif->hwaddr, the_stack.own_mac, MAC_LEN);
 	netif->flags =
-	    NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
+		NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
 	return ERR_OK;
 }
 

@@ -17,19 +17,19 @@ static const char rules[] = "alert udp $HOME_NET 1: -> any any (msg:\"one\"; con
 			    "alert udp any any -> any any (content:\"bc\"; endswith; sid:5;)\n";
 
 static const uint8_t udp4[] = {
-    2, 0, 0, 0,	 0,  1,	 2,   0,   0,	0,   0,	  2,   8,   0,	 0x45, 0,   0,	 40,
-    0, 0, 0, 0,	 64, 17, 0,   0,   192, 168, 0,	  1,   1,   2,	 3,    4,   0,	 9,
-    0, 9, 0, 20, 0,  0,	 'x', 'A', 'B', 'C', '-', 'd', 'e', 'a', 'b',  'd', 'b', 'c',
+	2, 0, 0, 0,  0,	 1,  2,	  0,   0,   0,	 0,   2,   8,	0,   0x45, 0,	0,   40,
+	0, 0, 0, 0,  64, 17, 0,	  0,   192, 168, 0,   1,   1,	2,   3,	   4,	0,   9,
+	0, 9, 0, 20, 0,	 0,  'x', 'A', 'B', 'C', '-', 'd', 'e', 'a', 'b',  'd', 'b', 'c',
 };
 static const uint8_t tcp6[] = {
-    2, 0,  0,	 0, 0,	  1,	2,    0,    0, 0, 0, 2, 0x86, 0xdd, 0x60, 0,   0,   0,	 0, 24,
-    6, 64, 0x20, 1, 0x0d, 0xb8, 0,    0,    0, 0, 0, 0, 0,    0,    0,	  0,   0,   1,	 0, 0,
-    0, 0,  0,	 0, 0,	  0,	0,    0,    0, 0, 0, 0, 0,    1,    0,	  9,   0,   9,	 0, 0,
-    0, 0,  0,	 0, 0,	  0,	0x50, 0x10, 0, 0, 0, 0, 0,    0,    'a',  'b', 'd', 'c',
+	2, 0,  0,    0, 0,    1,    2,	  0,	0, 0, 0, 2, 0x86, 0xdd, 0x60, 0,   0,	0,   0, 24,
+	6, 64, 0x20, 1, 0x0d, 0xb8, 0,	  0,	0, 0, 0, 0, 0,	  0,	0,    0,   0,	1,   0, 0,
+	0, 0,  0,    0, 0,    0,    0,	  0,	0, 0, 0, 0, 0,	  1,	0,    9,   0,	9,   0, 0,
+	0, 0,  0,    0, 0,    0,    0x50, 0x10, 0, 0, 0, 0, 0,	  0,	'a',  'b', 'd', 'c',
 };
 static const uint8_t icmp4[] = {
-    2, 0, 0, 0,	 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 32, 0, 0,   0,   0,	 64,
-    1, 0, 0, 10, 0, 0, 1, 1, 2, 3, 4, 8, 0, 0, 0,    0, 0, 0,  0, 'a', 'b', 'c', 'd',
+	2, 0, 0, 0,  0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 32, 0, 0,   0,	0,   64,
+	1, 0, 0, 10, 0, 0, 1, 1, 2, 3, 4, 8, 0, 0, 0,	 0, 0, 0,  0, 'a', 'b', 'c', 'd',
 };
 
 static void refused(void *ctx, const char *file, unsigned line, uint32_t sid, const char *reason)
@@ -75,7 +75,7 @@ static size_t make_blob(uint64_t *out, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ids_config config = {
-	    .link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true, .flow_entries = 8};
+		.link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true, .flow_entries = 8};
 	uint64_t *blob = malloc(size > MAX ? 8 : MAX);
 	struct blob_header *h = (struct blob_header *)blob;
 	struct fuzz_engine f;

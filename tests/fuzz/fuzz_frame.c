@@ -5,15 +5,16 @@
 #include "tests/fuzz/ids_fuzz.h"
 
 static const char rules[] =
-    "alert ip any any -> any any (msg:\"any\"; sid:1;)\n"
-    "drop tcp $HOME_NET any <> any [1:1000,!80] (msg:\"t\"; content:\"a\"; content:\"b\"; "
-    "within:4; sid:2;)\n"
-    "pass udp any 53 -> any any (content:\"pass\"; sid:3;)\n"
-    "alert icmp any any -> any any (itype:<200; icode:>0; sid:4;)\n"
-    "alert ip ![fe80::/10,10.0.0.0/8] any -> any any (content:!\"x\"; content:\"y\"; endswith; "
-    "sid:5;)\n"
-    "drop tcp any any -> any any (flow:established,to_server; content:\"evil\"; nocase; sid:6;)\n"
-    "alert ip any any -> any any (dsize:>4; ttl:<5; sid:7;)\n";
+	"alert ip any any -> any any (msg:\"any\"; sid:1;)\n"
+	"drop tcp $HOME_NET any <> any [1:1000,!80] (msg:\"t\"; content:\"a\"; content:\"b\"; "
+	"within:4; sid:2;)\n"
+	"pass udp any 53 -> any any (content:\"pass\"; sid:3;)\n"
+	"alert icmp any any -> any any (itype:<200; icode:>0; sid:4;)\n"
+	"alert ip ![fe80::/10,10.0.0.0/8] any -> any any (content:!\"x\"; content:\"y\"; endswith; "
+	"sid:5;)\n"
+	"drop tcp any any -> any any (flow:established,to_server; content:\"evil\"; nocase; "
+	"sid:6;)\n"
+	"alert ip any any -> any any (dsize:>4; ttl:<5; sid:7;)\n";
 
 static void refused(void *ctx, const char *file, unsigned line, uint32_t sid, const char *reason)
 {
@@ -28,8 +29,8 @@ static void refused(void *ctx, const char *file, unsigned line, uint32_t sid, co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum ids_link links[] = {
-	    IDS_LINK_ETHERNET,	IDS_LINK_NULL,	   IDS_LINK_RAW,      IDS_LINK_LOOP,
-	    IDS_LINK_LINUX_SLL, IDS_LINK_ETHERNET, IDS_LINK_ETHERNET, IDS_LINK_IPV6,
+		IDS_LINK_ETHERNET,  IDS_LINK_NULL,     IDS_LINK_RAW,	  IDS_LINK_LOOP,
+		IDS_LINK_LINUX_SLL, IDS_LINK_ETHERNET, IDS_LINK_ETHERNET, IDS_LINK_IPV6,
 	};
 	static void *blob;
 	static size_t len;

@@ -14,12 +14,12 @@ static void refused(void *ctx, const char *file, unsigned line, uint32_t sid, co
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t frame[] = {
-	    2,	0, 0, 0,  0, 1,	 2,  0, 0,   0,	  0,   2,   8,	 0,   0x45, 0,	 0,
-	    36, 0, 0, 0,  0, 64, 17, 0, 0,   10,  0,   0,   1,	 1,   2,    3,	 4,
-	    0,	9, 0, 53, 0, 16, 0,  0, 'a', 'b', 'c', 'd', 'e', 'v', 'i',  'l',
+		2,  0, 0, 0,  0, 1,  2,	 0, 0,	 0,   0,   2,	8,   0,	  0x45, 0,   0,
+		36, 0, 0, 0,  0, 64, 17, 0, 0,	 10,  0,   0,	1,   1,	  2,	3,   4,
+		0,  9, 0, 53, 0, 16, 0,	 0, 'a', 'b', 'c', 'd', 'e', 'v', 'i',	'l',
 	};
 	struct ids_config config = {
-	    .link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true, .flow_entries = 8};
+		.link = IDS_LINK_ETHERNET, .ips = true, .skip_checksums = true, .flow_entries = 8};
 	const struct compile_totals *totals;
 	unsigned count = 0;
 	struct compiler *c = compiler_new(refused, &count);

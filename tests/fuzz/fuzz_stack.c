@@ -55,13 +55,13 @@ static void assert_hit(void *ctx, const char *text)
 }
 
 static const struct stack_ops ops = {
-    .inspect = inspect,
-    .buffer = buffer,
-    .send = send_frame,
-    .now_ms = now_ms,
-    .random = random32,
-    .log = log_text,
-    .assert_failed = assert_hit,
+	.inspect = inspect,
+	.buffer = buffer,
+	.send = send_frame,
+	.now_ms = now_ms,
+	.random = random32,
+	.log = log_text,
+	.assert_failed = assert_hit,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -69,12 +69,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	struct stack_config config = {
-	    .mac = {0xb0, 0xc4, 0x20, 0, 0, 1},
-	    .address = data[0] % 3,
-	    .prefix = 24,
-	    .addr = 0x0a4d0009,
-	    .gateway = 0x0a4d0001,
-	    .name = "fuzz",
+		.mac = {0xb0, 0xc4, 0x20, 0, 0, 1},
+		.address = data[0] % 3,
+		.prefix = 24,
+		.addr = 0x0a4d0009,
+		.gateway = 0x0a4d0001,
+		.name = "fuzz",
 	};
 	if (stack_init(&ops, &config))
 		abort();

@@ -78,7 +78,8 @@ static void step(struct virtqueue *vq, uint8_t op)
 	case 2:
 		got = vq_take(vq, dir, &chain);
 		check(got == 0 || got == 1 || got == -EPROTO);
-		check(reads <= 2u + vq->size && writes == 0); /* index, ring entry, each descriptor once */
+		check(reads <= 2u + vq->size &&
+		      writes == 0); /* index, ring entry, each descriptor once */
 		if (got != 1)
 			break;
 		check(chain.head < vq->size && chain.count >= 1 && chain.count <= vq->size);

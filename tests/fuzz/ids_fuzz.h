@@ -49,7 +49,7 @@ static inline int fuzz_open(struct fuzz_engine *f, const struct ids_config *conf
 			    const void *blob, size_t len)
 {
 	struct eve_config eve = {
-	    .host = "fuzz", .boot = "0", .seq = &f->seq, .ctx = f, .emit = fuzz_emit};
+		.host = "fuzz", .boot = "0", .seq = &f->seq, .ctx = f, .emit = fuzz_emit};
 	struct ids_ops ops = {.ctx = f, .alloc = fuzz_alloc};
 
 	memset(f, 0, sizeof(*f));

@@ -79,7 +79,7 @@ struct world *world_open_blob(const void *blob, size_t len, struct ids_config co
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct eve_config eve = {
-	    .host = "test", .boot = "b00t", .seq = &w->seq, .ctx = w, .emit = emit};
+		.host = "test", .boot = "b00t", .seq = &w->seq, .ctx = w, .emit = emit};
 	struct ids_ops ops = {.ctx = w, .alloc = allocate};
 
 	w->now_ns = 1700000000ull * 1000000000;

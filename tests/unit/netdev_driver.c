@@ -10,7 +10,7 @@
 
 struct drv drv;
 
-#define HEADER 12
+#define HEADER	  12
 #define EVENT_IDX (1ull << 29)
 
 uint32_t cfg_read(uint16_t bdf, uint8_t off, uint8_t size)

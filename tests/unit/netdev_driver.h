@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DRV_SIZE 256
+#define DRV_SIZE      256
 #define DRV_RX_BUFFER 1530
 
 struct drv_queue {
@@ -16,8 +16,8 @@ struct drv_queue {
 };
 
 struct drv {
-	uint16_t io; /* base of the virtio BAR */
-	uint8_t bar; /* its number */
+	uint16_t io;			     /* base of the virtio BAR */
+	uint8_t bar;			     /* its number */
 	uint8_t common, notify, isr, device; /* offsets in it */
 	uint32_t notify_step;
 	uint64_t features;
@@ -30,7 +30,7 @@ struct drv {
 	void (*on_frame)(const uint8_t *frame, uint32_t len);
 
 	unsigned irqs, empty, config_changes, kicks;
-	bool masked;   /* the guest's interrupts are off */
+	bool masked;	    /* the guest's interrupts are off */
 	bool line_disabled; /* "nobody cared" */
 	unsigned irq_count, unhandled;
 	uint64_t last_unhandled;

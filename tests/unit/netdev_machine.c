@@ -77,7 +77,8 @@ int io_move(int id, uint16_t base, bool enable)
 int range_at(uint16_t port)
 {
 	for (int i = 0; i < range_count; i++)
-		if (ranges[i].on && port >= ranges[i].base && port < ranges[i].base + ranges[i].count)
+		if (ranges[i].on && port >= ranges[i].base &&
+		    port < ranges[i].base + ranges[i].count)
 			return ranges[i].base;
 	return -1;
 }
@@ -488,7 +489,8 @@ uint32_t mmio_read32(volatile void *base, uint32_t off)
 		unsigned word = (v >> 8) & 0xff;
 
 		assert_true(word < 3);
-		v = (uint32_t)nic_mac[2 * word] << 16 | (uint32_t)nic_mac[2 * word + 1] << 24 | 1u << 4;
+		v = (uint32_t)nic_mac[2 * word] << 16 | (uint32_t)nic_mac[2 * word + 1] << 24 |
+		    1u << 4;
 	}
 	return v;
 }
@@ -513,7 +515,8 @@ void mmio_write32(volatile void *base, uint32_t off, uint32_t value)
 			REG(E1000_STATUS) = E1000_STATUS_LU;
 			if (nic_address) {
 				memcpy(&REG(E1000_RAL), nic_mac, 4);
-				REG(E1000_RAH) = nic_mac[4] | (uint32_t)nic_mac[5] << 8 | E1000_RAH_AV;
+				REG(E1000_RAH) =
+					nic_mac[4] | (uint32_t)nic_mac[5] << 8 | E1000_RAH_AV;
 			}
 			value &= ~E1000_CTRL_RST;
 		}
@@ -529,7 +532,8 @@ void mmio_write32(volatile void *base, uint32_t off, uint32_t value)
 	}
 }
 
-bool wire_receive_raw(const void *frame, uint32_t copy, uint16_t len, uint8_t status, uint8_t errors)
+bool wire_receive_raw(const void *frame, uint32_t copy, uint16_t len, uint8_t status,
+		      uint8_t errors)
 {
 	struct e1000_rx_desc *ring =
 		(void *)(uintptr_t)(REG(E1000_RDBAL) | (uint64_t)REG(E1000_RDBAH) << 32);

@@ -11,7 +11,7 @@
 
 #define NIC_BDF_VALUE 0x0018 /* 00:03.0 */
 #define NIC_BAR0      0xfebc0000u
-#define NIC_IO        0xc040u
+#define NIC_IO	      0xc040u
 #define TICKS_PER_US  1000ull
 
 /* Everything back to power-on; the statics of net/dev are not (start path_init or e1000_init
@@ -24,10 +24,10 @@ extern struct boot_info boot;
 /* --- ports as the guest sees them: handlers first, the machine else --------------------------- */
 uint32_t guest_in(uint16_t port, uint8_t size);
 void guest_out(uint16_t port, uint8_t size, uint32_t value);
-extern unsigned port_exits;                /* accesses that a handler took */
-extern uint32_t cf8;                       /* the machine's address register */
-extern uint8_t phys_config[65536][256];    /* by bus << 8 | devfn; all ones where absent */
-extern unsigned phys_reads, phys_writes;   /* through the data window */
+extern unsigned port_exits;		 /* accesses that a handler took */
+extern uint32_t cf8;			 /* the machine's address register */
+extern uint8_t phys_config[65536][256];	 /* by bus << 8 | devfn; all ones where absent */
+extern unsigned phys_reads, phys_writes; /* through the data window */
 /* The range whose handler takes `port` now: its base, or -1. */
 int range_at(uint16_t port);
 
@@ -49,8 +49,8 @@ extern unsigned timer_fires;
 
 /* --- frames ----------------------------------------------------------------------------------- */
 extern bool (*verdict)(const uint8_t *frame, uint32_t len, enum abi_port from); /* true: pass */
-extern bool sentry_busy;  /* frames_run decides nothing */
-extern bool sentry_dead;  /* frame_submit delivers at once (fail-open) */
+extern bool sentry_busy; /* frames_run decides nothing */
+extern bool sentry_dead; /* frame_submit delivers at once (fail-open) */
 extern unsigned frames_decided;
 extern uint8_t told_mac[6]; /* by frames_nic */
 unsigned slots_in_use(void);
@@ -68,15 +68,16 @@ struct sent_frame {
 extern struct sent_frame sent[256]; /* the last frames on the wire */
 extern unsigned sent_count;
 extern uint32_t nic_reg[0x20000 / 4];
-extern bool nic_dead;        /* reset never ends */
-extern bool nic_stuck;       /* nothing is sent */
-extern bool nic_address;     /* RAL/RAH are loaded by reset (else only the EEPROM has it) */
+extern bool nic_dead;	 /* reset never ends */
+extern bool nic_stuck;	 /* nothing is sent */
+extern bool nic_address; /* RAL/RAH are loaded by reset (else only the EEPROM has it) */
 extern unsigned mmio_count;
 
 /* A frame from the wire: false when the ring is full or receive is off. */
 bool wire_receive(const void *frame, uint32_t len);
 /* The same with status and errors of the test's choice, `len` as the card reports it. */
-bool wire_receive_raw(const void *frame, uint32_t copy, uint16_t len, uint8_t status, uint8_t errors);
+bool wire_receive_raw(const void *frame, uint32_t copy, uint16_t len, uint8_t status,
+		      uint8_t errors);
 /* The card asserts its line. */
 bool nic_line(void);
 void nic_cause(uint32_t cause);

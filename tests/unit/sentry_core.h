@@ -90,8 +90,8 @@ static inline bool core_event(struct core *c, enum abi_event event, uint64_t a, 
 			      uint64_t d)
 {
 	return core_push(
-	    c, (struct abi_request){
-		   .type = ABI_REQ_EVENT, .port = (uint8_t)event, .a = a, .b = b, .c = d});
+		c, (struct abi_request){
+			   .type = ABI_REQ_EVENT, .port = (uint8_t)event, .a = a, .b = b, .c = d});
 }
 
 static inline bool core_frame(struct core *c, enum abi_port port, uint32_t slot, const void *frame,
@@ -156,9 +156,9 @@ static inline void core_forget_text(struct core *c)
 static inline size_t core_ping(uint8_t *f, const uint8_t *to_mac)
 {
 	static const uint8_t rest[] = {
-	    0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 8, 0,			 /* from, type */
-	    0x45, 0,	0,    60,   0,	  0,	0, 0, 64, 1, 0x66, 0x1e, /* IPv4 */
-	    10,	  77,	0,    1,    10,	  77,	0, 9, 8,  0, 0xf7, 0xff, 0, 0, 0, 0}; /* ICMP */
+		0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 8, 0,		     /* from, type */
+		0x45, 0,    0,	  60,	0,    0,    0, 0, 64, 1, 0x66, 0x1e, /* IPv4 */
+		10,   77,   0,	  1,	10,   77,   0, 9, 8,  0, 0xf7, 0xff, 0, 0, 0, 0}; /* ICMP */
 	memset(f, 0, 74);
 	memcpy(f, to_mac, 6);
 	memcpy(f + 6, rest, sizeof(rest));

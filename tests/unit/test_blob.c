@@ -8,11 +8,11 @@
 #include "tests/unit/ids_world.h"
 
 static const char rules[] =
-    "alert udp $HOME_NET 1: -> any any (msg:\"one\"; content:\"abc\"; nocase; content:\"de\"; "
-    "distance:1; within:4; classtype:misc-attack; metadata:k v; sid:1;)\n"
-    "drop tcp 2001:db8::/32 any -> any !80 (content:\"abd\"; flow:established; sid:2;)\n"
-    "pass icmp any any <> any any (itype:8; sid:3;)\n"
-    "alert ip any any -> ![10.0.0.0/8,fe80::/10] any (sid:4;)";
+	"alert udp $HOME_NET 1: -> any any (msg:\"one\"; content:\"abc\"; nocase; content:\"de\"; "
+	"distance:1; within:4; classtype:misc-attack; metadata:k v; sid:1;)\n"
+	"drop tcp 2001:db8::/32 any -> any !80 (content:\"abd\"; flow:established; sid:2;)\n"
+	"pass icmp any any <> any any (itype:8; sid:3;)\n"
+	"alert ip any any -> ![10.0.0.0/8,fe80::/10] any (sid:4;)";
 
 static void refuse_all(const uint8_t *data, size_t len)
 {
@@ -99,9 +99,9 @@ static void exercise(const void *data, size_t len)
 	static const struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true};
 	struct world *w = world_open_blob(data, len, config, 0, 0);
 	struct frame f[] = {
-	    frame_udp("192.168.0.1", 5, "1.2.3.4", 6, "xABCxxdexabd", 12),
-	    frame_tcp("2001:db8::1", 5, "::1", 6, 0x10, "xabdabcde", 9),
-	    frame_icmp("10.0.0.1", "10.0.0.2", 8, 0, "abcabd", 6),
+		frame_udp("192.168.0.1", 5, "1.2.3.4", 6, "xABCxxdexabd", 12),
+		frame_tcp("2001:db8::1", 5, "::1", 6, 0x10, "xabdabcde", 9),
+		frame_icmp("10.0.0.1", "10.0.0.2", 8, 0, "abcabd", 6),
 	};
 
 	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++)
@@ -161,13 +161,13 @@ static void test_create(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_crc),
-	    cmocka_unit_test(test_sound),
-	    cmocka_unit_test(test_every_bit),
-	    cmocka_unit_test(test_every_length),
-	    cmocka_unit_test(test_tail_and_alignment),
-	    cmocka_unit_test(test_structure),
-	    cmocka_unit_test(test_create),
+		cmocka_unit_test(test_crc),
+		cmocka_unit_test(test_sound),
+		cmocka_unit_test(test_every_bit),
+		cmocka_unit_test(test_every_length),
+		cmocka_unit_test(test_tail_and_alignment),
+		cmocka_unit_test(test_structure),
+		cmocka_unit_test(test_create),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,13 +181,13 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_order, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_content, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_longest, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
-	    cmocka_unit_test_setup_teardown(test_admit, setup, teardown),
-	    cmocka_unit_test(test_names),
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_content, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_longest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_admit, setup, teardown),
+		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

@@ -143,9 +143,9 @@ static void test_bad_frames(void **state)
 		uint16_t len;
 		uint8_t status, errors;
 	} bad[] = {
-		{13, 3, 0},     {0, 3, 0},       {1519, 3, 0},
-		{2049, 3, 0},   {0xffff, 3, 0},  {100, 3, 0x01}, /* CRC error */
-		{100, 3, 0x80}, {2048, 1, 0},    {100, 3, 0}, /* a frame of two descriptors */
+		{13, 3, 0},	{0, 3, 0},	{1519, 3, 0},
+		{2049, 3, 0},	{0xffff, 3, 0}, {100, 3, 0x01}, /* CRC error */
+		{100, 3, 0x80}, {2048, 1, 0},	{100, 3, 0},	/* a frame of two descriptors */
 	};
 	struct nic_frame out[64];
 
@@ -194,7 +194,8 @@ static void test_send(void **state)
 			memcpy(frame_data((uint32_t)slot), frame, 100);
 			assert_int_equal(nic->tx((uint32_t)slot, 60 + i), 0);
 		}
-		assert_int_equal(sent_count, round * 50); /* the card knows nothing before the flush */
+		assert_int_equal(sent_count,
+				 round * 50); /* the card knows nothing before the flush */
 		nic->tx_flush();
 		assert_int_equal(sent_count, round * 50 + 50);
 		assert_int_equal(sent[(sent_count - 1) % 256].len, 60 + 49);

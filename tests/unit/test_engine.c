@@ -13,7 +13,7 @@
 static void test_drop(void **state)
 {
 	struct world *w =
-	    world_open("drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)");
+		world_open("drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)");
 	struct frame f;
 
 	(void)state;
@@ -37,7 +37,7 @@ static void test_not_inline(void **state)
 {
 	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = false};
 	struct world *w = world_open_config(
-	    "drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)", config);
+		"drop udp any any -> any 53 (msg:\"bad\"; content:\"evil\"; sid:1;)", config);
 
 	(void)state;
 	assert_int_equal(world_say(w, "evil", 4), IDS_PASS);
@@ -49,9 +49,9 @@ static void test_not_inline(void **state)
 static void test_action_order(void **state)
 {
 	struct world *w =
-	    world_open("alert udp any any -> any any (content:\"a\"; priority:1; sid:1;)\n"
-		       "drop udp any any -> any any (content:\"b\"; priority:9; sid:2;)\n"
-		       "pass udp any any -> any any (content:\"c\"; priority:9; sid:3;)");
+		world_open("alert udp any any -> any any (content:\"a\"; priority:1; sid:1;)\n"
+			   "drop udp any any -> any any (content:\"b\"; priority:9; sid:2;)\n"
+			   "pass udp any any -> any any (content:\"c\"; priority:9; sid:3;)");
 
 	(void)state;
 	assert_int_equal(world_say(w, "a", 1), IDS_PASS);
@@ -75,7 +75,7 @@ static void test_alert_fields(void **state)
 {
 	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .in_iface = "vigil0"};
 	struct world *w = world_open_config(
-	    "alert udp any any -> any any (msg:\"m\"; content:\"a\"; sid:1;)", config);
+		"alert udp any any -> any any (msg:\"m\"; content:\"a\"; sid:1;)", config);
 	struct frame f = frame_udp("2001:db8::7", 4000, "2001:db8::1", 53, "a", 1);
 
 	(void)state;
@@ -90,7 +90,7 @@ static void test_alert_fields(void **state)
 	assert_non_null(strstr(w->line[0], "\",\"direction\":\"to_server\",\"alert\":{"));
 	world_send(w, &f);
 	assert_non_null(
-	    strstr(w->line[1], "\"src_ip\":\"2001:0db8:0000:0000:0000:0000:0000:0007\""));
+		strstr(w->line[1], "\"src_ip\":\"2001:0db8:0000:0000:0000:0000:0000:0007\""));
 	world_close(w);
 }
 
@@ -98,8 +98,8 @@ static void tcp(struct world *w, bool from_client, uint8_t flags, const char *te
 		enum ids_verdict want)
 {
 	struct frame f = from_client
-			     ? frame_tcp(CLIENT, 4000, SERVER, 80, flags, text, strlen(text))
-			     : frame_tcp(SERVER, 80, CLIENT, 4000, flags, text, strlen(text));
+				 ? frame_tcp(CLIENT, 4000, SERVER, 80, flags, text, strlen(text))
+				 : frame_tcp(SERVER, 80, CLIENT, 4000, flags, text, strlen(text));
 
 	assert_int_equal(world_send(w, &f), want);
 }
@@ -114,12 +114,14 @@ static void handshake(struct world *w)
 static void test_flow_keyword(void **state)
 {
 	static const char rules[] =
-	    "alert tcp any any -> any any (content:\"GET\"; flow:established,to_server; sid:1;)\n"
-	    "alert tcp any any -> any any (content:\"GET\"; flow:established,to_client; sid:2;)\n"
-	    "alert tcp any any -> any any (content:\"GET\"; flow:not_established; sid:3;)\n"
-	    "alert tcp any any -> any any (content:\"GET\"; flow:stateless; sid:4;)\n"
-	    "alert tcp any any -> any any (content:\"GET\"; flow:from_server; sid:5;)\n"
-	    "alert udp any any -> any any (content:\"GET\"; flow:established; sid:6;)";
+		"alert tcp any any -> any any (content:\"GET\"; flow:established,to_server; "
+		"sid:1;)\n"
+		"alert tcp any any -> any any (content:\"GET\"; flow:established,to_client; "
+		"sid:2;)\n"
+		"alert tcp any any -> any any (content:\"GET\"; flow:not_established; sid:3;)\n"
+		"alert tcp any any -> any any (content:\"GET\"; flow:stateless; sid:4;)\n"
+		"alert tcp any any -> any any (content:\"GET\"; flow:from_server; sid:5;)\n"
+		"alert udp any any -> any any (content:\"GET\"; flow:established; sid:6;)";
 	struct world *w = world_open(rules);
 	struct frame f;
 
@@ -153,8 +155,8 @@ static void test_flow_keyword(void **state)
 static void test_midstream(void **state)
 {
 	static const char rules[] =
-	    "alert tcp any any -> any any (content:\"x\"; flow:established,to_client; sid:1;)\n"
-	    "alert tcp any any -> any any (content:\"x\"; flow:established,to_server; sid:2;)";
+		"alert tcp any any -> any any (content:\"x\"; flow:established,to_client; sid:1;)\n"
+		"alert tcp any any -> any any (content:\"x\"; flow:established,to_server; sid:2;)";
 	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .midstream = true};
 	struct world *w = world_open_config(rules, config);
 
@@ -251,7 +253,7 @@ static void test_flow_end(void **state)
 	tcp(w, true, TCP_SYN, "", IDS_PASS); /* the same ports again: a new flow */
 	assert_int_equal(ids_stats(w->ids)->flows, 2);
 	w->now_ns +=
-	    61ull * 1000000000; /* idle for longer than a flow that is not established may */
+		61ull * 1000000000; /* idle for longer than a flow that is not established may */
 	tcp(w, true, TCP_ACK, "", IDS_PASS);
 	assert_int_equal(ids_stats(w->ids)->flows, 3);
 	assert_int_equal(world_alerts(w, 1), 4);
@@ -263,7 +265,7 @@ static void test_flow_flood(void **state)
 	/* More flows than fit: old ones give way, counted; memory does not grow. */
 	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .flow_entries = 64};
 	struct world *w =
-	    world_open_config("alert udp any any -> any 54 (content:\"z\"; sid:1;)", config);
+		world_open_config("alert udp any any -> any 54 (content:\"z\"; sid:1;)", config);
 
 	(void)state;
 	for (uint16_t i = 0; i < 1000; i++) {
@@ -325,7 +327,7 @@ static void test_flood(void **state)
 	snprintf(want, sizeof(want), "\"alerts_suppressed\":%u", 95 * 2);
 	assert_int_equal(world_events(w, "stats", want), 1);
 	assert_int_equal(
-	    world_events(w, "stats", "\"stats\":{\"uptime\":7,\"decoder\":{\"pkts\":102,"), 1);
+		world_events(w, "stats", "\"stats\":{\"uptime\":7,\"decoder\":{\"pkts\":102,"), 1);
 	world_close(w);
 }
 
@@ -358,8 +360,8 @@ static void test_hostile_message(void **state)
 {
 	/* Rule text is data: what it holds cannot break the line. */
 	struct world *w =
-	    world_open("alert udp any any -> any any (msg:\"a\xff\x01\t{}]\"; content:\"x\"; "
-		       "metadata:k\xfe v\"w; sid:1;)");
+		world_open("alert udp any any -> any any (msg:\"a\xff\x01\t{}]\"; content:\"x\"; "
+			   "metadata:k\xfe v\"w; sid:1;)");
 
 	(void)state;
 	world_say(w, "x", 1);
@@ -396,24 +398,24 @@ static void test_slammer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_drop),
-	    cmocka_unit_test(test_not_inline),
-	    cmocka_unit_test(test_action_order),
-	    cmocka_unit_test(test_alert_fields),
-	    cmocka_unit_test(test_flow_keyword),
-	    cmocka_unit_test(test_midstream),
-	    cmocka_unit_test(test_ip_only),
-	    cmocka_unit_test(test_flow_drop),
-	    cmocka_unit_test(test_flow_pass),
-	    cmocka_unit_test(test_stream_drop),
-	    cmocka_unit_test(test_flow_end),
-	    cmocka_unit_test(test_flow_flood),
-	    cmocka_unit_test(test_checksum),
-	    cmocka_unit_test(test_flood),
-	    cmocka_unit_test(test_no_rules),
-	    cmocka_unit_test(test_default_limit),
-	    cmocka_unit_test(test_hostile_message),
-	    cmocka_unit_test(test_slammer),
+		cmocka_unit_test(test_drop),
+		cmocka_unit_test(test_not_inline),
+		cmocka_unit_test(test_action_order),
+		cmocka_unit_test(test_alert_fields),
+		cmocka_unit_test(test_flow_keyword),
+		cmocka_unit_test(test_midstream),
+		cmocka_unit_test(test_ip_only),
+		cmocka_unit_test(test_flow_drop),
+		cmocka_unit_test(test_flow_pass),
+		cmocka_unit_test(test_stream_drop),
+		cmocka_unit_test(test_flow_end),
+		cmocka_unit_test(test_flow_flood),
+		cmocka_unit_test(test_checksum),
+		cmocka_unit_test(test_flood),
+		cmocka_unit_test(test_no_rules),
+		cmocka_unit_test(test_default_limit),
+		cmocka_unit_test(test_hostile_message),
+		cmocka_unit_test(test_slammer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

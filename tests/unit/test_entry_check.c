@@ -209,8 +209,8 @@ static void valid_real_mode(void **state)
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x8000030d;
 	assert_string_equal(verdict(), "");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000b0d;
-	assert_string_equal(verdict(),
-			    "VM-entry event 0x80000b0d: error code with an exception that has none");
+	assert_string_equal(
+		verdict(), "VM-entry event 0x80000b0d: error code with an exception that has none");
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0;
 	/* Protected mode begins with a far jump still to come: CS is as in real mode. */
 	vmcs[VMCS_GUEST_CR0] |= CR0_PE;
@@ -306,20 +306,25 @@ static void broken_controls(void **state)
 		 "MSR bitmap address 0x8000000000: not a page's physical address"},
 		{VMCS_VPID, 0, "VPID 0x0: reserved for the host"},
 		{VMCS_EPT_POINTER, 0x1005018, ""}, /* uncached tables are allowed here */
-		{VMCS_EPT_POINTER, 0x100501c, "EPT pointer 0x100501c: memory type (bits 2:0) not allowed"},
-		{VMCS_EPT_POINTER, 0x1005026, "EPT pointer 0x1005026: walk length (bits 5:3, less 1) not allowed"},
+		{VMCS_EPT_POINTER, 0x100501c,
+		 "EPT pointer 0x100501c: memory type (bits 2:0) not allowed"},
+		{VMCS_EPT_POINTER, 0x1005026,
+		 "EPT pointer 0x1005026: walk length (bits 5:3, less 1) not allowed"},
 		{VMCS_EPT_POINTER, 0x100511e, "EPT pointer 0x100511e: reserved bits set"},
 		{VMCS_EXIT_MSR_LOAD_COUNT, 1, ""},
 		{VMCS_ENTRY_CONTROLS, 0xd7ff, "entry controls 0xd7ff: entry to SMM outside of SMM"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000120, "VM-entry event 0x80000120: reserved type 1"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000120,
+		 "VM-entry event 0x80000120: reserved type 1"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000203,
 		 "VM-entry event 0x80000203: vector does not fit the type"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000320,
 		 "VM-entry event 0x80000320: vector does not fit the type"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80001306, "VM-entry event 0x80001306: reserved bits set"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80001306,
+		 "VM-entry event 0x80001306: reserved bits set"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000820,
 		 "VM-entry event 0x80000820: error code with an event that has none"},
-		{VMCS_ENTRY_INTERRUPTION_INFO, 0x8000030e, "VM-entry event 0x8000030e: error code missing"},
+		{VMCS_ENTRY_INTERRUPTION_INFO, 0x8000030e,
+		 "VM-entry event 0x8000030e: error code missing"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000b06,
 		 "VM-entry event 0x80000b06: error code with an exception that has none"},
 		{VMCS_ENTRY_INTERRUPTION_INFO, 0x80000603,
@@ -336,7 +341,8 @@ static void broken_controls(void **state)
 	setup(NULL);
 	vmcs[VMCS_ENTRY_INTERRUPTION_INFO] = 0x80000b0e;
 	vmcs[VMCS_ENTRY_ERROR_CODE] = 0x10002;
-	assert_string_equal(verdict(), "VM-entry event 0x80000b0e: error code has reserved bits set");
+	assert_string_equal(verdict(),
+			    "VM-entry event 0x80000b0e: error code has reserved bits set");
 	setup(NULL);
 	cpu.misc = 0x20000165; /* nested KVM: no CR3 targets */
 	assert_string_equal(verdict(), "CR3-target count 4: at most 0");
@@ -395,8 +401,7 @@ static void broken_guest_registers(void **state)
 	static const struct broken rows[] = {
 		{VMCS_GUEST_CR0, 0x80050013, "guest CR0 0x80050013: bit 5 must be 1"},
 		{VMCS_GUEST_CR0, 0x80050032, "guest CR0 0x80050032: PG without PE"},
-		{VMCS_GUEST_CR0, 0x50033,
-		 "guest CR0 0x50033: IA-32e mode without PG"},
+		{VMCS_GUEST_CR0, 0x50033, "guest CR0 0x50033: IA-32e mode without PG"},
 		{VMCS_GUEST_CR4, 0x1706e0, "guest CR4 0x1706e0: bit 13 must be 1"},
 		{VMCS_GUEST_CR4, 0x9726e0, "guest CR4 0x9726e0: bit 23 must be 0"},
 		{VMCS_GUEST_CR3, 0x8000000002000000,
@@ -416,8 +421,7 @@ static void broken_guest_registers(void **state)
 		{VMCS_GUEST_RFLAGS, 0x244, "guest RFLAGS 0x244: reserved bits"},
 		{VMCS_GUEST_RFLAGS, 0x24e, "guest RFLAGS 0x24e: reserved bits"},
 		{VMCS_GUEST_RFLAGS, 0x20246, "guest RFLAGS 0x20246: VM in IA-32e or real mode"},
-		{VMCS_GUEST_GDTR_LIMIT, 0x10000,
-		 "guest GDTR limit 0x10000: above 64 KiB"},
+		{VMCS_GUEST_GDTR_LIMIT, 0x10000, "guest GDTR limit 0x10000: above 64 KiB"},
 		{VMCS_GUEST_IDTR_BASE, 1ull << 60,
 		 "guest IDTR base 0x1000000000000000: not canonical"},
 		{VMCS_LINK_POINTER, 0x123,

@@ -58,7 +58,10 @@ static void test_every_octet(void **state)
 			if (c == '"' || c == '\\')
 				snprintf(mid, sizeof(mid), "\\%c", (int)c);
 			else if (c == '\n' || c == '\t' || c == '\r')
-				snprintf(mid, sizeof(mid), "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
+				snprintf(mid, sizeof(mid), "\\%c",
+					 c == '\n'   ? 'n'
+					 : c == '\t' ? 't'
+						     : 'r');
 			else if (c < 0x20 || c == 0x7f)
 				snprintf(mid, sizeof(mid), "\\u%04x", c);
 			else
@@ -103,9 +106,9 @@ static void test_values(void **state)
 	len = json_end(&j);
 	assert_int_equal(len, strlen(buf));
 	assert_string_equal(
-	    buf, "{\"zero\":0,\"max\":18446744073709551615,\"min\":-9223372036854775808,"
-		 "\"h0\":\"0x0\",\"h\":\"0xfee00000\",\"hm\":\"0xffffffffffffffff\",\"t\":true,"
-		 "\"f\":false,\"null\":null,\"list\":[1,{},[\"x\"]],\"empty\":{}}");
+		buf, "{\"zero\":0,\"max\":18446744073709551615,\"min\":-9223372036854775808,"
+		     "\"h0\":\"0x0\",\"h\":\"0xfee00000\",\"hm\":\"0xffffffffffffffff\",\"t\":true,"
+		     "\"f\":false,\"null\":null,\"list\":[1,{},[\"x\"]],\"empty\":{}}");
 }
 
 static long write_some(char *buf, size_t size)
@@ -206,20 +209,21 @@ static void test_head(void **state)
 				.last_ns = 2000000000,
 				.cpu = 1};
 	struct eve_field fields[] = {
-	    EVE_FIELD_U64("n", 5),
-	    EVE_FIELD_HEX("at", 0xff),
-	    EVE_FIELD_BOOL("on", true),
-	    EVE_FIELD_STR("text", "a\nb"),
+		EVE_FIELD_U64("n", 5),
+		EVE_FIELD_HEX("at", 0xff),
+		EVE_FIELD_BOOL("on", true),
+		EVE_FIELD_STR("text", "a\nb"),
 	};
 
 	(void)state;
 	assert_true(ids_event_process(&w->eve, &p, 0));
 	assert_string_equal(
-	    w->line[0], "{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":"
-			"\"process\",\"seq\":1,\"host\":\"test\",\"boot\":\"b00t\",\"process\":{"
-			"\"action\":\"gone\",\"cr3\":\"0x1234000\",\"cpu\":1,\"start\":"
-			"\"1970-01-01T00:00:01.000000+0000\",\"switches\":7,\"last\":"
-			"\"1970-01-01T00:00:02.000000+0000\"}}");
+		w->line[0],
+		"{\"timestamp\":\"1970-01-01T00:00:00.000000+0000\",\"event_type\":"
+		"\"process\",\"seq\":1,\"host\":\"test\",\"boot\":\"b00t\",\"process\":{"
+		"\"action\":\"gone\",\"cr3\":\"0x1234000\",\"cpu\":1,\"start\":"
+		"\"1970-01-01T00:00:01.000000+0000\",\"switches\":7,\"last\":"
+		"\"1970-01-01T00:00:02.000000+0000\"}}");
 	assert_true(ids_event_hypervisor(&w->eve, EVE_HV_STATS, fields, 4, "exits", fields, 1, 0));
 	assert_non_null(strstr(w->line[1], "\"seq\":2,"));
 	p.brief = true;
@@ -247,7 +251,7 @@ static void test_admit(void **state)
 	uint64_t seq = 0;
 	struct eve eve;
 	const struct eve_config config = {
-	    .host = "h", .boot = "b", .seq = &seq, .ctx = &refused, .admit = no_drops};
+		.host = "h", .boot = "b", .seq = &seq, .ctx = &refused, .admit = no_drops};
 
 	(void)state;
 	eve_init(&eve, &config);
@@ -289,16 +293,16 @@ static void test_sha1(void **state)
 	/* FIPS 180's example, and the empty message. */
 	sha1_short(out, (const uint8_t *)"abc", 3);
 	assert_memory_equal(
-	    out,
-	    "\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0"
-	    "\xd8\x9d",
-	    20);
+		out,
+		"\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0"
+		"\xd8\x9d",
+		20);
 	sha1_short(out, (const uint8_t *)"", 0);
 	assert_memory_equal(
-	    out,
-	    "\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18\x90\xaf\xd8"
-	    "\x07\x09",
-	    20);
+		out,
+		"\xda\x39\xa3\xee\x5e\x6b\x4b\x0d\x32\x55\xbf\xef\x95\x60\x18\x90\xaf\xd8"
+		"\x07\x09",
+		20);
 }
 
 static void community_is(struct frame f, uint16_t seed, const char *want)
@@ -333,11 +337,12 @@ static void test_community(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_strings), cmocka_unit_test(test_every_octet),	   cmocka_unit_test(test_values),
-	    cmocka_unit_test(test_overflow),	   cmocka_unit_test(test_misuse),
-	    cmocka_unit_test(test_time),	   cmocka_unit_test(test_head),
-	    cmocka_unit_test(test_admit), cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
-	    cmocka_unit_test(test_community),
+		cmocka_unit_test(test_strings),	       cmocka_unit_test(test_every_octet),
+		cmocka_unit_test(test_values),	       cmocka_unit_test(test_overflow),
+		cmocka_unit_test(test_misuse),	       cmocka_unit_test(test_time),
+		cmocka_unit_test(test_head),	       cmocka_unit_test(test_admit),
+		cmocka_unit_test(test_event_overflow), cmocka_unit_test(test_sha1),
+		cmocka_unit_test(test_community),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@
 #include "tests/unit/netdev_machine.h"
 #include "tests/unit/netdev_memory.h"
 
-#define ALL ~0ull
+#define ALL  ~0ull
 #define PORT 0xd000
 
 static uint8_t frame[2048];
@@ -330,8 +330,9 @@ static void test_request_response(void **state)
 			}
 		}
 		spent = (now - begun) / TICKS_PER_US / n;
-		print_message("request and response of %u bytes: %u us each, %.2f exits per frame\n",
-			      size[s], (unsigned)spent, exits() / (2.0 * n));
+		print_message(
+			"request and response of %u bytes: %u us each, %.2f exits per frame\n",
+			size[s], (unsigned)spent, exits() / (2.0 * n));
 		assert_true(spent < 200);
 	}
 }

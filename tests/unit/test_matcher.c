@@ -175,8 +175,8 @@ static void test_many_rules(void **state)
 static void test_once_per_packet(void **state)
 {
 	struct world *w =
-	    world_open("alert udp any any -> any any (content:\"aa\"; sid:1;)\n"
-		       "alert udp any any -> any any (content:\"aa\"; content:\"b\"; sid:2;)");
+		world_open("alert udp any any -> any any (content:\"aa\"; sid:1;)\n"
+			   "alert udp any any -> any any (content:\"aa\"; content:\"b\"; sid:2;)");
 
 	(void)state;
 	world_say(w, "aaaaaaaaab", 10);
@@ -206,13 +206,13 @@ static void test_prefilter(void **state)
 static void test_bounded_backtracking(void **state)
 {
 	/* Each `a` starts a chain that fails at its end: without a bound 1400^5 steps. */
-	struct world *w =
-	    world_open("alert udp any any -> any any (content:\"a\"; content:\"a\"; distance:0; "
-		       "content:\"a\"; "
-		       "distance:0; content:\"a\"; distance:0; content:\"a\"; distance:0; "
-		       "content:\"a\"; distance:0; "
-		       "content:\"z\"; within:1; content:\"a\"; fast_pattern; sid:1;)\n"
-		       "alert udp any any -> any any (content:\"aaaa\"; sid:2;)");
+	struct world *w = world_open(
+		"alert udp any any -> any any (content:\"a\"; content:\"a\"; distance:0; "
+		"content:\"a\"; "
+		"distance:0; content:\"a\"; distance:0; content:\"a\"; distance:0; "
+		"content:\"a\"; distance:0; "
+		"content:\"z\"; within:1; content:\"a\"; fast_pattern; sid:1;)\n"
+		"alert udp any any -> any any (content:\"aaaa\"; sid:2;)");
 	char text[1400];
 
 	(void)state;
@@ -248,10 +248,10 @@ static void test_deepest_rule(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_automaton),	 cmocka_unit_test(test_automaton_refused),
-	    cmocka_unit_test(test_many_rules),	 cmocka_unit_test(test_once_per_packet),
-	    cmocka_unit_test(test_prefilter),	 cmocka_unit_test(test_bounded_backtracking),
-	    cmocka_unit_test(test_deepest_rule),
+		cmocka_unit_test(test_automaton),    cmocka_unit_test(test_automaton_refused),
+		cmocka_unit_test(test_many_rules),   cmocka_unit_test(test_once_per_packet),
+		cmocka_unit_test(test_prefilter),    cmocka_unit_test(test_bounded_backtracking),
+		cmocka_unit_test(test_deepest_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,11 +69,11 @@ static void test_tcp6(void **state)
 static void test_every_length(void **state)
 {
 	struct frame f[] = {
-	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-	    frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
-	    frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
-	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
-	    frame_icmp("::1", "::2", 128, 0, "hello", 5),
+		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+		frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
+		frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
+		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+		frame_icmp("::1", "::2", 128, 0, "hello", 5),
 	};
 
 	(void)state;
@@ -92,8 +92,8 @@ static void test_every_length(void **state)
 static void test_every_octet(void **state)
 {
 	struct frame whole[] = {
-	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
 	};
 
 	(void)state;
@@ -195,8 +195,8 @@ static void test_ipv6_extensions(void **state)
 {
 	/* Hop-by-hop (8), destination options (16), atomic fragment, then UDP. */
 	static const uint8_t chain[] = {
-	    60, 0, 1, 4, 0, 0, 0, 0, 44, 1, 1, 12, 0, 0, 0, 0,
-	    0,	0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0,  1, 2, 3, 4,
+		60, 0, 1, 4, 0, 0, 0, 0, 44, 1, 1, 12, 0, 0, 0, 0,
+		0,  0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0,  1, 2, 3, 4,
 	};
 	static const uint8_t later[] = {17, 0, 0, 8, 1, 2, 3, 4};
 	uint8_t many[8 * (PACKET_MAX_EXT + 1)] = {0};
@@ -289,12 +289,12 @@ static void test_other_links(void **state)
 static void test_checksums(void **state)
 {
 	struct frame good[] = {
-	    frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
-	    frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
-	    frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
-	    frame_udp("::1", 1, "::2", 2, "hello", 5),
-	    frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
-	    frame_icmp("::1", "::2", 128, 0, "hello", 5),
+		frame_udp("1.2.3.4", 1, "5.6.7.8", 2, "hello", 5),
+		frame_tcp("1.2.3.4", 1, "5.6.7.8", 2, TCP_ACK, "hello", 5),
+		frame_icmp("1.2.3.4", "5.6.7.8", 8, 0, "hello", 5),
+		frame_udp("::1", 1, "::2", 2, "hello", 5),
+		frame_tcp("::1", 1, "::2", 2, TCP_ACK, "hello", 5),
+		frame_icmp("::1", "::2", 128, 0, "hello", 5),
 	};
 	struct packet p;
 
@@ -377,12 +377,13 @@ static void test_sum(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_udp),		 cmocka_unit_test(test_tcp6),
-	    cmocka_unit_test(test_every_length), cmocka_unit_test(test_every_octet),
-	    cmocka_unit_test(test_bad_headers),	 cmocka_unit_test(test_ip_options),
-	    cmocka_unit_test(test_fragments),	 cmocka_unit_test(test_ipv6_extensions),
-	    cmocka_unit_test(test_vlan),	 cmocka_unit_test(test_other_links),
-	    cmocka_unit_test(test_checksums),	 cmocka_unit_test(test_sum),	 cmocka_unit_test(test_nsh),
+		cmocka_unit_test(test_udp),	     cmocka_unit_test(test_tcp6),
+		cmocka_unit_test(test_every_length), cmocka_unit_test(test_every_octet),
+		cmocka_unit_test(test_bad_headers),  cmocka_unit_test(test_ip_options),
+		cmocka_unit_test(test_fragments),    cmocka_unit_test(test_ipv6_extensions),
+		cmocka_unit_test(test_vlan),	     cmocka_unit_test(test_other_links),
+		cmocka_unit_test(test_checksums),    cmocka_unit_test(test_sum),
+		cmocka_unit_test(test_nsh),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,9 +245,9 @@ static void test_window_invalid(void **state)
 		uint8_t bar;
 		uint32_t off, len;
 	} bad[] = {
-		{0, 20, 1},   {5, 20, 1},  {255, 20, 1},         {2, 20, 0},          {2, 20, 3},
-		{2, 20, 8},   {2, 21, 2},  {2, 22, 4},           {2, 128, 1},         {2, 126, 4},
-		{2, ~0u, 1},  {2, ~3u, 4}, {2, 20, 0x80000001u}, {2, 0x10000014u, 1},
+		{0, 20, 1},  {5, 20, 1},  {255, 20, 1},		{2, 20, 0},	     {2, 20, 3},
+		{2, 20, 8},  {2, 21, 2},  {2, 22, 4},		{2, 128, 1},	     {2, 126, 4},
+		{2, ~0u, 1}, {2, ~3u, 4}, {2, 20, 0x80000001u}, {2, 0x10000014u, 1},
 	};
 
 	(void)state;
@@ -457,8 +457,8 @@ static void other_segment(void)
 	CHECK(net_init(&boot) == -ENODEV);
 }
 
-/* Several CPUs: the address register is kept here, so that another CPU's write to it between look and
- * access leads nowhere. */
+/* Several CPUs: the address register is kept here, so that another CPU's write to it between look
+ * and access leads nowhere. */
 static void several_cpus(void)
 {
 	boot.ncpu = 2;
@@ -502,8 +502,8 @@ static void run_scenario(void)
 
 static void test_decisions(void **state)
 {
-	static void (*const all[])(void) = {no_card, unknown_card, dead_card, named_card, other_segment, several_cpus,
-					    no_free_bar};
+	static void (*const all[])(void) = {no_card,	   unknown_card, dead_card,  named_card,
+					    other_segment, several_cpus, no_free_bar};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -34,66 +34,67 @@ struct payload_case {
 	}
 
 static const struct payload_case payload_cases[] = {
-    CASE("content:\"evil\";", "an evil thing", "an evi1 thing"),
-    CASE("content:\"evil\";", "evil", "Evil"),
-    CASE("content:\"EviL\"; nocase;", "xx eVIl", "xx ev il"),
-    CASE("content:\"|90 90|AB|cc|\";",
-	 "\x90\x90"
-	 "AB\xcc",
-	 "\x90\x90"
-	 "AB\xcd"),
-    CASE("content:\"a\\;b\\\"c\\\\d\\:e\";", "-a;b\"c\\d:e-", "-a;b\"c\\d,e-"),
-    CASE("content:!\"good\";", "nothing here", "all good here"),
-    /* offset and depth count from the payload's start, depth from offset */
-    CASE("content:\"abc\"; offset:3;", "xxxabc", "xxabcx"),
-    CASE("content:\"abc\"; depth:5;", "xxabcx", "xxxabc"),
-    CASE("content:\"abc\"; offset:2; depth:4;", "xxxabc", "xxxxabc"),
-    CASE("content:\"abc\"; offset:2; depth:4;", "xxabc", "xabcxx"),
-    CASE("content:!\"abc\"; depth:5;", "xxxabc", "xxabcx"),
-    CASE("content:\"abc\"; startswith;", "abcdef", "xabcde"),
-    CASE("content:!\"abc\"; startswith;", "xabc", "abcx"),
-    CASE("content:\"abc\"; endswith;", "xxabcabc", "xxabcx"),
-    CASE("content:!\"abc\"; endswith;", "abcx", "xabc"),
-    CASE("content:\"abc\"; startswith; endswith;", "abc", "abcabc"),
-    /* distance and within count from the end of the match before */
-    CASE("content:\"ab\"; content:\"cd\"; distance:2;", "ab--cd", "ab-cd"),
-    CASE("content:\"ab\"; content:\"cd\"; distance:0;", "abcd", "cdab"),
-    CASE("content:\"ab\"; content:\"cd\"; within:2;", "abcd", "ab-cd"),
-    CASE("content:\"ab\"; content:\"cd\"; distance:1; within:3;", "ab--cd", "ab---cd"),
-    CASE("content:\"ab\"; content:\"bc\"; distance:-1;", "abc", "bcab"),
-    CASE("content:\"ab\"; content:\"zz\"; distance:-100;", "zzab", "zab"),
-    /* every place of the first content is tried */
-    CASE("content:\"a\"; content:\"b\"; within:1; content:\"c\"; within:1;", "a-ab-abc",
-	 "a-ab-ab-c"),
-    CASE("content:\"aa\"; content:\"b\"; within:1;", "aaab", "aa-b"),
-    CASE(
-	"content:\"x\"; content:\"yy\"; distance:0; within:2; content:\"z\"; distance:1; within:1;",
-	"x-xyyyxyy-z", "x-xyyyxyyz-"),
-    /* a negated one is relative to the match before it, and leaves the place to the next */
-    CASE("content:\"user\"; content:!\"|0a|\"; within:10;", "user longname-longname\n", "user a\n"),
-    CASE("content:\"a\"; content:!\"b\"; within:1; content:\"c\"; distance:1; within:1;", "ab-axc",
-	 "ab-abc"),
-    /* an independent content looks from the start again */
-    CASE("content:\"b\"; content:\"a\";", "a-b", "b-b"),
-    CASE("content:\"first\"; nocase; content:\"second\"; fast_pattern;", "SECOND second FIRST",
-	 "SECOND FIRST"),
-    CASE("content:\"abcdef\"; fast_pattern:2,3;", "xabcdefx", "xxxcdexx"),
-    CASE("content:\"abcdef\"; fast_pattern:only;", "xabcdefx", "xabcdeax"),
-    CASE("content:\"abc\"; rawbytes;", "abc", "abd"),
-    CASE("dsize:4;", "four", "five5"),
-    CASE("dsize:!4;", "five5", "four"),
-    CASE("dsize:>4;", "five5", "four"),
-    CASE("dsize:<5;", "four", "five5"),
-    CASE("dsize:>=5;", "five5", "four"),
-    CASE("dsize:<=4;", "four", "five5"),
-    CASE("dsize:3<>6;", "five5", "six---"),
-    CASE("dsize:3<>6;", "four", "abc"),
-    CASE("ttl:64; content:\"a\";", "a", "b"),
-    CASE("ttl:>63; dsize:1;", "a", "ab"),
-    /* longer than what goes into the automaton */
-    CASE("content:\"0123456789012345678901234567890123456789\";",
-	 "-0123456789012345678901234567890123456789-",
-	 "-0123456789012345678901234567890123456788-"),
+	CASE("content:\"evil\";", "an evil thing", "an evi1 thing"),
+	CASE("content:\"evil\";", "evil", "Evil"),
+	CASE("content:\"EviL\"; nocase;", "xx eVIl", "xx ev il"),
+	CASE("content:\"|90 90|AB|cc|\";",
+	     "\x90\x90"
+	     "AB\xcc",
+	     "\x90\x90"
+	     "AB\xcd"),
+	CASE("content:\"a\\;b\\\"c\\\\d\\:e\";", "-a;b\"c\\d:e-", "-a;b\"c\\d,e-"),
+	CASE("content:!\"good\";", "nothing here", "all good here"),
+	/* offset and depth count from the payload's start, depth from offset */
+	CASE("content:\"abc\"; offset:3;", "xxxabc", "xxabcx"),
+	CASE("content:\"abc\"; depth:5;", "xxabcx", "xxxabc"),
+	CASE("content:\"abc\"; offset:2; depth:4;", "xxxabc", "xxxxabc"),
+	CASE("content:\"abc\"; offset:2; depth:4;", "xxabc", "xabcxx"),
+	CASE("content:!\"abc\"; depth:5;", "xxxabc", "xxabcx"),
+	CASE("content:\"abc\"; startswith;", "abcdef", "xabcde"),
+	CASE("content:!\"abc\"; startswith;", "xabc", "abcx"),
+	CASE("content:\"abc\"; endswith;", "xxabcabc", "xxabcx"),
+	CASE("content:!\"abc\"; endswith;", "abcx", "xabc"),
+	CASE("content:\"abc\"; startswith; endswith;", "abc", "abcabc"),
+	/* distance and within count from the end of the match before */
+	CASE("content:\"ab\"; content:\"cd\"; distance:2;", "ab--cd", "ab-cd"),
+	CASE("content:\"ab\"; content:\"cd\"; distance:0;", "abcd", "cdab"),
+	CASE("content:\"ab\"; content:\"cd\"; within:2;", "abcd", "ab-cd"),
+	CASE("content:\"ab\"; content:\"cd\"; distance:1; within:3;", "ab--cd", "ab---cd"),
+	CASE("content:\"ab\"; content:\"bc\"; distance:-1;", "abc", "bcab"),
+	CASE("content:\"ab\"; content:\"zz\"; distance:-100;", "zzab", "zab"),
+	/* every place of the first content is tried */
+	CASE("content:\"a\"; content:\"b\"; within:1; content:\"c\"; within:1;", "a-ab-abc",
+	     "a-ab-ab-c"),
+	CASE("content:\"aa\"; content:\"b\"; within:1;", "aaab", "aa-b"),
+	CASE("content:\"x\"; content:\"yy\"; distance:0; within:2; content:\"z\"; distance:1; "
+	     "within:1;",
+	     "x-xyyyxyy-z", "x-xyyyxyyz-"),
+	/* a negated one is relative to the match before it, and leaves the place to the next */
+	CASE("content:\"user\"; content:!\"|0a|\"; within:10;", "user longname-longname\n",
+	     "user a\n"),
+	CASE("content:\"a\"; content:!\"b\"; within:1; content:\"c\"; distance:1; within:1;",
+	     "ab-axc", "ab-abc"),
+	/* an independent content looks from the start again */
+	CASE("content:\"b\"; content:\"a\";", "a-b", "b-b"),
+	CASE("content:\"first\"; nocase; content:\"second\"; fast_pattern;", "SECOND second FIRST",
+	     "SECOND FIRST"),
+	CASE("content:\"abcdef\"; fast_pattern:2,3;", "xabcdefx", "xxxcdexx"),
+	CASE("content:\"abcdef\"; fast_pattern:only;", "xabcdefx", "xabcdeax"),
+	CASE("content:\"abc\"; rawbytes;", "abc", "abd"),
+	CASE("dsize:4;", "four", "five5"),
+	CASE("dsize:!4;", "five5", "four"),
+	CASE("dsize:>4;", "five5", "four"),
+	CASE("dsize:<5;", "four", "five5"),
+	CASE("dsize:>=5;", "five5", "four"),
+	CASE("dsize:<=4;", "four", "five5"),
+	CASE("dsize:3<>6;", "five5", "six---"),
+	CASE("dsize:3<>6;", "four", "abc"),
+	CASE("ttl:64; content:\"a\";", "a", "b"),
+	CASE("ttl:>63; dsize:1;", "a", "ab"),
+	/* longer than what goes into the automaton */
+	CASE("content:\"0123456789012345678901234567890123456789\";",
+	     "-0123456789012345678901234567890123456789-",
+	     "-0123456789012345678901234567890123456788-"),
 };
 
 static void test_payload(void **state)
@@ -174,16 +175,16 @@ static void test_addresses(void **state)
 	assert_true(sees("any any -> !10.0.0.0/8 any", "10.255.0.1", 1, "1.2.3.4", 2));
 	assert_false(sees("!10.0.0.0/8 any -> any any", "10.255.0.1", 1, "1.2.3.4", 2));
 	assert_true(
-	    sees("[1.1.1.1, 10.0.0.5-10.0.0.9] any -> any any", "10.0.0.9", 1, "1.2.3.4", 2));
+		sees("[1.1.1.1, 10.0.0.5-10.0.0.9] any -> any any", "10.0.0.9", 1, "1.2.3.4", 2));
 	assert_false(
-	    sees("[1.1.1.1,10.0.0.5-10.0.0.9] any -> any any", "10.0.0.10", 1, "1.2.3.4", 2));
+		sees("[1.1.1.1,10.0.0.5-10.0.0.9] any -> any any", "10.0.0.10", 1, "1.2.3.4", 2));
 	assert_true(sees("[10.0.0.0/8,!10.1.0.0/16] any -> any any", "10.2.0.1", 1, "1.2.3.4", 2));
 	assert_false(sees("[10.0.0.0/8,!10.1.0.0/16] any -> any any", "10.1.0.1", 1, "1.2.3.4", 2));
 	assert_true(sees("![10.0.0.0/8,!10.1.0.0/16] any -> any any", "10.1.0.1", 1, "1.2.3.4", 2));
 	assert_false(
-	    sees("![10.0.0.0/8,!10.1.0.0/16] any -> any any", "10.2.0.1", 1, "1.2.3.4", 2));
-	assert_true(
-	    sees("[1.1.1.1,[2.2.2.2,[3.3.3.0/24]]] any -> any any", "3.3.3.3", 1, "1.2.3.4", 2));
+		sees("![10.0.0.0/8,!10.1.0.0/16] any -> any any", "10.2.0.1", 1, "1.2.3.4", 2));
+	assert_true(sees("[1.1.1.1,[2.2.2.2,[3.3.3.0/24]]] any -> any any", "3.3.3.3", 1, "1.2.3.4",
+			 2));
 	assert_true(sees("$HOME_NET any -> $EXTERNAL_NET any", "172.31.1.1", 1, "172.32.0.1", 2));
 	assert_false(sees("$HOME_NET any -> $EXTERNAL_NET any", "172.31.1.1", 1, "192.168.3.4", 2));
 	assert_true(sees("!$EXTERNAL_NET any -> any any", "192.168.1.1", 1, "1.2.3.4", 2));
@@ -245,24 +246,25 @@ static void test_protocols(void **state)
 static void test_meta(void **state)
 {
 	struct world *w = world_open(
-	    "alert udp any any -> any any (msg:\"quote \\\" and \\; \\\\\"; content:\"x\"; "
-	    "classtype:trojan-activity; sid:7; gid:3; rev:9; reference:url,example.org; "
-	    "metadata:policy balanced, created_at 2026_01_02, policy security;)\n"
-	    "alert udp any any -> any any (content:\"x\"; priority:200; classtype:misc-attack; "
-	    "sid:8;)\n"
-	    "alert udp any any -> any any (content:\"x\"; noalert; sid:9;)");
+		"alert udp any any -> any any (msg:\"quote \\\" and \\; \\\\\"; content:\"x\"; "
+		"classtype:trojan-activity; sid:7; gid:3; rev:9; reference:url,example.org; "
+		"metadata:policy balanced, created_at 2026_01_02, policy security;)\n"
+		"alert udp any any -> any any (content:\"x\"; priority:200; classtype:misc-attack; "
+		"sid:8;)\n"
+		"alert udp any any -> any any (content:\"x\"; noalert; sid:9;)");
 
 	(void)state;
 	world_say(w, "x", 1);
 	assert_int_equal(w->lines, 2);
 	assert_int_equal(
-	    world_events(
-		w, "alert",
-		"\"alert\":{\"action\":\"allowed\",\"gid\":3,\"signature_id\":7,\"rev\":9,"
-		"\"signature\":\"quote \\\" and ; \\\\\",\"category\":\"A Network Trojan was "
-		"detected\",\"severity\":1,\"metadata\":{\"policy\":[\"balanced\","
-		"\"security\"],\"created_at\":[\"2026_01_02\"]}}"),
-	    1);
+		world_events(
+			w, "alert",
+			"\"alert\":{\"action\":\"allowed\",\"gid\":3,\"signature_id\":7,\"rev\":9,"
+			"\"signature\":\"quote \\\" and ; \\\\\",\"category\":\"A Network Trojan "
+			"was "
+			"detected\",\"severity\":1,\"metadata\":{\"policy\":[\"balanced\","
+			"\"security\"],\"created_at\":[\"2026_01_02\"]}}"),
+		1);
 	assert_int_equal(world_events(w, "alert",
 				      "\"signature_id\":8,\"rev\":0,\"signature\":\"\","
 				      "\"category\":\"Misc Attack\",\"severity\":200}"),
@@ -273,57 +275,57 @@ static void test_meta(void **state)
 static const struct {
 	const char *rule, *why;
 } refused[] = {
-    {"alert udp any any -> any any", "parentheses"},
-    {"alert udp any any -> any (sid:1;)", "incomplete"},
-    {"alert udp any any any -> any any (sid:1;)", "too many"},
-    {"alert udp any any => any any (sid:1;)", "direction"},
-    {"alert udp any any -> any any (msg:\"no sid\";)", "no sid"},
-    {"alert udp any any -> any any (sid:0;)", "sid"},
-    {"alert udp any any -> any any (sid:4294967296;)", "sid"},
-    {"alert udp any any -> any any (sid:1; sid:2;)", "twice"},
-    {"alert udp any any -> any any (sid:1)", "semicolon"},
-    {"reject udp any any -> any any (sid:1;)", "action reject"},
-    {"alert http any any -> any any (sid:1;)", "protocol http"},
-    {"alert udp any any -> any any (pcre:\"/a/\"; sid:1;)", "keyword pcre"},
-    {"alert udp 1.2.3 any -> any any (sid:1;)", "bad address"},
-    {"alert udp 1.2.3.4/33 any -> any any (sid:1;)", "netmask"},
-    {"alert udp 1.2.3.4/255.0.255.0 any -> any any (sid:1;)", "netmask"},
-    {"alert udp 1.2.3.9-1.2.3.4 any -> any any (sid:1;)", "range"},
-    {"alert udp [1.2.3.4 any -> any any (sid:1;)", "incomplete"},
-    {"alert udp [1.2.3.4,[5.6.7.8] any -> any any (sid:1;)", "incomplete"},
-    {"alert udp 1.2.3.4] any -> any any (sid:1;)", "bracket"},
-    {"alert udp [1.2.3.4,] any -> any any (sid:1;)", "empty"},
-    {"alert udp !any any -> any any (sid:1;)", "nothing is left"},
-    {"alert udp [10.0.0.1,!10.0.0.0/8] any -> any any (sid:1;)", "nothing is left"},
-    {"alert udp $NOBODY any -> any any (sid:1;)", "unknown variable"},
-    {"alert udp any 65536 -> any any (sid:1;)", "bad port"},
-    {"alert udp any : -> any any (sid:1;)", "bad port"},
-    {"alert udp any 9:8 -> any any (sid:1;)", "backwards"},
-    {"alert udp any any -> any any (content:\"\"; sid:1;)", "empty"},
-    {"alert udp any any -> any any (content:abc; sid:1;)", "quotes"},
-    {"alert udp any any -> any any (content:\"|9|\"; sid:1;)", "odd"},
-    {"alert udp any any -> any any (content:\"|90\"; sid:1;)", "closed"},
-    {"alert udp any any -> any any (content:\"|9x|\"; sid:1;)", "hex"},
-    {"alert udp any any -> any any (content:\"a\\n\"; sid:1;)", "escape"},
-    {"alert udp any any -> any any (content:\"a\"b\"; sid:1;)", "quote"},
-    {"alert udp any any -> any any (nocase; sid:1;)", "without a content"},
-    {"alert udp any any -> any any (content:\"abc\"; depth:2; sid:1;)", "longer"},
-    {"alert udp any any -> any any (content:\"abc\"; within:2; sid:1;)", "longer"},
-    {"alert udp any any -> any any (content:\"a\"; offset:1; distance:1; sid:1;)", "distance"},
-    {"alert udp any any -> any any (content:\"a\"; startswith; depth:4; sid:1;)", "startswith"},
-    {"alert udp any any -> any any (content:\"a\"; offset:name; sid:1;)", "variable name"},
-    {"alert udp any any -> any any (content:!\"a\"; fast_pattern; sid:1;)", "negated"},
-    {"alert udp any any -> any any (content:\"a\"; fast_pattern:1,1; sid:1;)", "outside"},
-    {"alert udp any any -> any any (content:\"a\"; nocase:1; sid:1;)", "no value"},
-    {"alert udp any any -> any any (content; sid:1;)", "needs a value"},
-    {"alert udp any any -> any any (dsize:<0; sid:1;)", "less than 0"},
-    {"alert udp any any -> any any (dsize:5<>6; sid:1;)", "range"},
-    {"alert udp any any -> any any (dsize:><5; sid:1;)", "operator"},
-    {"alert udp any any -> any any (itype:256; sid:1;)", "bad number"},
-    {"alert udp any any -> any any (flow:to_server,to_client; sid:1;)", "contradicts"},
-    {"alert udp any any -> any any (flow:only_stream; sid:1;)", "only_stream"},
-    {"alert udp any any -> any any (classtype:no-such-thing; sid:1;)", "classtype"},
-    {"alert udp any any -> any any (priority:0; sid:1;)", "priority"},
+	{"alert udp any any -> any any", "parentheses"},
+	{"alert udp any any -> any (sid:1;)", "incomplete"},
+	{"alert udp any any any -> any any (sid:1;)", "too many"},
+	{"alert udp any any => any any (sid:1;)", "direction"},
+	{"alert udp any any -> any any (msg:\"no sid\";)", "no sid"},
+	{"alert udp any any -> any any (sid:0;)", "sid"},
+	{"alert udp any any -> any any (sid:4294967296;)", "sid"},
+	{"alert udp any any -> any any (sid:1; sid:2;)", "twice"},
+	{"alert udp any any -> any any (sid:1)", "semicolon"},
+	{"reject udp any any -> any any (sid:1;)", "action reject"},
+	{"alert http any any -> any any (sid:1;)", "protocol http"},
+	{"alert udp any any -> any any (pcre:\"/a/\"; sid:1;)", "keyword pcre"},
+	{"alert udp 1.2.3 any -> any any (sid:1;)", "bad address"},
+	{"alert udp 1.2.3.4/33 any -> any any (sid:1;)", "netmask"},
+	{"alert udp 1.2.3.4/255.0.255.0 any -> any any (sid:1;)", "netmask"},
+	{"alert udp 1.2.3.9-1.2.3.4 any -> any any (sid:1;)", "range"},
+	{"alert udp [1.2.3.4 any -> any any (sid:1;)", "incomplete"},
+	{"alert udp [1.2.3.4,[5.6.7.8] any -> any any (sid:1;)", "incomplete"},
+	{"alert udp 1.2.3.4] any -> any any (sid:1;)", "bracket"},
+	{"alert udp [1.2.3.4,] any -> any any (sid:1;)", "empty"},
+	{"alert udp !any any -> any any (sid:1;)", "nothing is left"},
+	{"alert udp [10.0.0.1,!10.0.0.0/8] any -> any any (sid:1;)", "nothing is left"},
+	{"alert udp $NOBODY any -> any any (sid:1;)", "unknown variable"},
+	{"alert udp any 65536 -> any any (sid:1;)", "bad port"},
+	{"alert udp any : -> any any (sid:1;)", "bad port"},
+	{"alert udp any 9:8 -> any any (sid:1;)", "backwards"},
+	{"alert udp any any -> any any (content:\"\"; sid:1;)", "empty"},
+	{"alert udp any any -> any any (content:abc; sid:1;)", "quotes"},
+	{"alert udp any any -> any any (content:\"|9|\"; sid:1;)", "odd"},
+	{"alert udp any any -> any any (content:\"|90\"; sid:1;)", "closed"},
+	{"alert udp any any -> any any (content:\"|9x|\"; sid:1;)", "hex"},
+	{"alert udp any any -> any any (content:\"a\\n\"; sid:1;)", "escape"},
+	{"alert udp any any -> any any (content:\"a\"b\"; sid:1;)", "quote"},
+	{"alert udp any any -> any any (nocase; sid:1;)", "without a content"},
+	{"alert udp any any -> any any (content:\"abc\"; depth:2; sid:1;)", "longer"},
+	{"alert udp any any -> any any (content:\"abc\"; within:2; sid:1;)", "longer"},
+	{"alert udp any any -> any any (content:\"a\"; offset:1; distance:1; sid:1;)", "distance"},
+	{"alert udp any any -> any any (content:\"a\"; startswith; depth:4; sid:1;)", "startswith"},
+	{"alert udp any any -> any any (content:\"a\"; offset:name; sid:1;)", "variable name"},
+	{"alert udp any any -> any any (content:!\"a\"; fast_pattern; sid:1;)", "negated"},
+	{"alert udp any any -> any any (content:\"a\"; fast_pattern:1,1; sid:1;)", "outside"},
+	{"alert udp any any -> any any (content:\"a\"; nocase:1; sid:1;)", "no value"},
+	{"alert udp any any -> any any (content; sid:1;)", "needs a value"},
+	{"alert udp any any -> any any (dsize:<0; sid:1;)", "less than 0"},
+	{"alert udp any any -> any any (dsize:5<>6; sid:1;)", "range"},
+	{"alert udp any any -> any any (dsize:><5; sid:1;)", "operator"},
+	{"alert udp any any -> any any (itype:256; sid:1;)", "bad number"},
+	{"alert udp any any -> any any (flow:to_server,to_client; sid:1;)", "contradicts"},
+	{"alert udp any any -> any any (flow:only_stream; sid:1;)", "only_stream"},
+	{"alert udp any any -> any any (classtype:no-such-thing; sid:1;)", "classtype"},
+	{"alert udp any any -> any any (priority:0; sid:1;)", "priority"},
 };
 
 static void test_refused(void **state)
@@ -337,9 +339,9 @@ static void test_files(void **state)
 {
 	/* Comments, empty lines, CR LF, lines that go on, a last line without its end. */
 	struct world *w =
-	    world_open("# alert udp any any -> any any (sid:99;)\r\n\r\n"
-		       "alert udp any any -> \\\r\n  any any (content:\"x\"; \\\n sid:1;)\n"
-		       "   alert udp any any -> any any (content:\"x\"; sid:2;)");
+		world_open("# alert udp any any -> any any (sid:99;)\r\n\r\n"
+			   "alert udp any any -> \\\r\n  any any (content:\"x\"; \\\n sid:1;)\n"
+			   "   alert udp any any -> any any (content:\"x\"; sid:2;)");
 
 	(void)state;
 	assert_int_equal(ids_rule_count(w->ids), 2);
@@ -353,9 +355,9 @@ static void test_revisions(void **state)
 {
 	/* Of one sid the highest revision counts. */
 	struct world *w =
-	    world_open("alert udp any any -> any any (content:\"old\"; sid:1; rev:1;)\n"
-		       "alert udp any any -> any any (content:\"new\"; sid:1; rev:2;)\n"
-		       "alert udp any any -> any any (content:\"other\"; gid:2; sid:1;)");
+		world_open("alert udp any any -> any any (content:\"old\"; sid:1; rev:1;)\n"
+			   "alert udp any any -> any any (content:\"new\"; sid:1; rev:2;)\n"
+			   "alert udp any any -> any any (content:\"other\"; gid:2; sid:1;)");
 
 	(void)state;
 	assert_int_equal(ids_rule_count(w->ids), 2);
@@ -372,11 +374,11 @@ static void test_revisions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_payload), cmocka_unit_test(test_no_payload),
-	    cmocka_unit_test(test_icmp),    cmocka_unit_test(test_addresses),
-	    cmocka_unit_test(test_ports),   cmocka_unit_test(test_protocols),
-	    cmocka_unit_test(test_meta),    cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_files),   cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_payload), cmocka_unit_test(test_no_payload),
+		cmocka_unit_test(test_icmp),	cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_ports),	cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_meta),	cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_files),	cmocka_unit_test(test_revisions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

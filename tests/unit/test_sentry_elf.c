@@ -70,7 +70,7 @@ static void relocate(const Elf64_Dyn *dyn)
 		assert_int_equal(ELF64_R_TYPE(r->r_info), R_X86_64_RELATIVE);
 		assert_true(r->r_offset <= image.size - 8);
 		*(uint64_t *)(image.base + r->r_offset) =
-		    (uint64_t)image.base + (uint64_t)r->r_addend;
+			(uint64_t)image.base + (uint64_t)r->r_addend;
 	}
 }
 
@@ -101,7 +101,7 @@ static void load(const char *path)
 			image.size = ABI_ROUND(ph[i].p_vaddr + ph[i].p_memsz);
 	}
 	image.base =
-	    mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, image.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(image.base, MAP_FAILED);
 	const Elf64_Dyn *dyn = NULL;
 	for (int i = 0; i < eh->e_phnum; i++) {
@@ -125,7 +125,7 @@ static void load(const char *path)
 	}
 	image.entry = (uint64_t)image.base + eh->e_entry;
 	image.heap =
-	    mmap(NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	image.stack = mmap(NULL, ABI_SENTRY_STACK, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	core.ctl->heap = (uint64_t)image.heap;
@@ -233,7 +233,7 @@ static int setup(void **state)
 	core_init(&core);
 	core.ctl->tsc_khz = 1000000;
 	core.ctl->window =
-	    (uint64_t)mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		(uint64_t)mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	core.ctl->window_size = 16 * 4096;
 	core.ctl->nram = 1;
 	core.ctl->ram[0] = (struct abi_ram){0, 16 * 4096};
@@ -362,9 +362,9 @@ static void test_hooks(void **state)
 		const char *marker;
 		enum ending ending;
 	} cases[] = {
-	    {"VIGIL-TEST-CRASH", END_CRASH}, {"VIGIL-TEST-WINDOW", END_MEMORY},
-	    {"VIGIL-TEST-HANG", END_HANG},   {"VIGIL-TEST-EXIT", END_EXIT},
-	    {"VIGIL-TEST-", END_RAN},
+		{"VIGIL-TEST-CRASH", END_CRASH}, {"VIGIL-TEST-WINDOW", END_MEMORY},
+		{"VIGIL-TEST-HANG", END_HANG},	 {"VIGIL-TEST-EXIT", END_EXIT},
+		{"VIGIL-TEST-", END_RAN},
 	};
 	uint8_t frame[60] = {0};
 	struct abi_reply reply;
@@ -426,8 +426,8 @@ int main(void)
 	const stack_t ss = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
 	sigaltstack(&ss, NULL);
 	const struct CMUnitTest tests[] = {
-	    T(test_image),	    T(test_runs),  T(test_own_address), T(test_small_heap),
-	    T(test_wrong_contract), T(test_hooks), T(test_hook_reply),	T(test_hook_alerts),
+		T(test_image),		T(test_runs),  T(test_own_address), T(test_small_heap),
+		T(test_wrong_contract), T(test_hooks), T(test_hook_reply),  T(test_hook_alerts),
 	};
 	return cmocka_run_group_tests_name("sentry_elf", tests, NULL, NULL);
 }

@@ -48,11 +48,11 @@ static void op_fatal(void *ctx, const char *why)
 }
 
 static const struct sentry_ops ops = {
-    .tsc = op_tsc,
-    .alloc = op_alloc,
-    .forget = op_forget,
-    .log = op_log,
-    .fatal = op_fatal,
+	.tsc = op_tsc,
+	.alloc = op_alloc,
+	.forget = op_forget,
+	.log = op_log,
+	.fatal = op_fatal,
 };
 
 static void free_blocks(void)
@@ -175,7 +175,7 @@ static void test_full_replies(void **state)
 	start();
 	while (pushed < ABI_REPLIES)
 		assert_true(
-		    core_frame(&core, ABI_PORT_WIRE, pushed++ % ABI_FRAME_SLOTS, frame, 60));
+			core_frame(&core, ABI_PORT_WIRE, pushed++ % ABI_FRAME_SLOTS, frame, 60));
 	sentry_step(sentry);
 	while (core_push(&core, (struct abi_request){.type = ABI_REQ_FRAME, .len = 60}))
 		pushed++;
@@ -327,11 +327,11 @@ static void test_events(void **state)
 	assert_true(core_told(&core, "\"controls\":[\"ept\",\"vpid\",\"unrestricted_guest\"]"));
 	assert_true(core_told(&core, "\"action\":\"ready\",\"cpus\":2"));
 	assert_true(core_told(
-	    &core, "\"action\":\"fault\",\"what\":\"memory\",\"reason\":\"hidden_access\","
-		   "\"address\":\"0x1000\",\"rip\":\"0xffffffff81000000\","
-		   "\"reads\":5,\"writes\":3"));
+		&core, "\"action\":\"fault\",\"what\":\"memory\",\"reason\":\"hidden_access\","
+		       "\"address\":\"0x1000\",\"rip\":\"0xffffffff81000000\","
+		       "\"reads\":5,\"writes\":3"));
 	assert_true(
-	    core_told(&core, "\"what\":\"net\",\"reason\":\"chain_loop\",\"queue\":\"0x1\""));
+		core_told(&core, "\"what\":\"net\",\"reason\":\"chain_loop\",\"queue\":\"0x1\""));
 	assert_true(core_told(&core, "\"what\":\"sentry\",\"reason\":\"hang\",\"rip\":\"0x1234\","
 				     "\"detail\":\"0x63\",\"restarts\":0"));
 	assert_true(core_told(&core, "\"what\":\"guest\",\"reason\":\"machine_check\""));
@@ -362,10 +362,10 @@ static void test_stats(void **state)
 	counter("net.a_name_as_long_as_a_name_can_be_of_40", 2);
 	core_event(&core, ABI_EVENT_STATS, 0, 0, 0);
 	settle();
-	assert_true(
-	    core_told(&core, "\"action\":\"stats\",\"exits\":{\"cpuid\":5,\"msr_read\":7},"
-			     "\"net\":{\"rx_frames\":9,\"a_name_as_long_as_a_name_can_be_of_4\":2},"
-			     "\"core\":{\"alone\":1},\"stack\":{"));
+	assert_true(core_told(
+		&core, "\"action\":\"stats\",\"exits\":{\"cpuid\":5,\"msr_read\":7},"
+		       "\"net\":{\"rx_frames\":9,\"a_name_as_long_as_a_name_can_be_of_4\":2},"
+		       "\"core\":{\"alone\":1},\"stack\":{"));
 	assert_true(core_told(&core, "\"event_type\":\"stats\""));
 	assert_int_equal(core_count(&core, "\n"), 2);
 }
@@ -436,10 +436,10 @@ static void test_rules(void **state)
 		     {"see odd", ABI_VERDICT_PASS}};
 	struct abi_reply reply;
 	size_t len;
-	void *blob =
-	    world_compile("drop udp any any -> any any (msg:\"bad\"; content:\"ATTACK\"; sid:1;)\n"
-			  "alert udp any any -> any any (msg:\"odd\"; content:\"odd\"; sid:2;)\n",
-			  &len);
+	void *blob = world_compile(
+		"drop udp any any -> any any (msg:\"bad\"; content:\"ATTACK\"; sid:1;)\n"
+		"alert udp any any -> any any (msg:\"odd\"; content:\"odd\"; sid:2;)\n",
+		&len);
 	core.ctl->rules = (uintptr_t)blob;
 	core.ctl->rules_size = len;
 	start();
@@ -694,10 +694,12 @@ static void test_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    T(test_contract),	  T(test_no_memory),  T(test_frames),	    T(test_full_replies),
-	    T(test_bad_requests), T(test_own_slots),  T(test_events),	    T(test_stats),
-	    T(test_all_counters), T(test_long_event), T(test_broken_rules), T(test_rules),
-	    T(test_roots),	  T(test_short),	T(test_roots_restart), T(test_not_written), T(test_flood),      T(test_restart),
+		T(test_contract),     T(test_no_memory),    T(test_frames),
+		T(test_full_replies), T(test_bad_requests), T(test_own_slots),
+		T(test_events),	      T(test_stats),	    T(test_all_counters),
+		T(test_long_event),   T(test_broken_rules), T(test_rules),
+		T(test_roots),	      T(test_short),	    T(test_roots_restart),
+		T(test_not_written),  T(test_flood),	    T(test_restart),
 	};
 	return cmocka_run_group_tests_name("sentry_loop", tests, NULL, NULL);
 }

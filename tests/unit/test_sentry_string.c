@@ -76,9 +76,9 @@ static void test_memset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_memcpy),
-	    cmocka_unit_test(test_memmove),
-	    cmocka_unit_test(test_memset),
+		cmocka_unit_test(test_memcpy),
+		cmocka_unit_test(test_memmove),
+		cmocka_unit_test(test_memset),
 	};
 	return cmocka_run_group_tests_name("sentry_string", tests, NULL, NULL);
 }

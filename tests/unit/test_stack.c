@@ -89,24 +89,24 @@ static void assert_hit(void *ctx, const char *text)
 }
 
 static const struct stack_ops ops = {
-    .inspect = inspect,
-    .buffer = buffer,
-    .send = send_frame,
-    .now_ms = now_ms,
-    .random = random32,
-    .log = log_text,
-    .assert_failed = assert_hit,
+	.inspect = inspect,
+	.buffer = buffer,
+	.send = send_frame,
+	.now_ms = now_ms,
+	.random = random32,
+	.log = log_text,
+	.assert_failed = assert_hit,
 };
 
 static void start(enum config_address address)
 {
 	uint32_t now = world.now;
 	struct stack_config config = {
-	    .address = (uint8_t)address,
-	    .prefix = 24,
-	    .addr = OWN_IP,
-	    .gateway = PEER_IP,
-	    .name = "vigil",
+		.address = (uint8_t)address,
+		.prefix = 24,
+		.addr = OWN_IP,
+		.gateway = PEER_IP,
+		.name = "vigil",
 	};
 	memcpy(config.mac, nic_mac, 6);
 	memset(&world, 0, sizeof(world));
@@ -515,11 +515,11 @@ static void test_bad_config(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_forward),   cmocka_unit_test(test_lengths),
-	    cmocka_unit_test(test_own_mac),   cmocka_unit_test(test_own_address),
-	    cmocka_unit_test(test_no_leak),   cmocka_unit_test(test_spoofed),
-	    cmocka_unit_test(test_malformed), cmocka_unit_test(test_frame_ok),
-	    cmocka_unit_test(test_dhcp),      cmocka_unit_test(test_bad_config),
+		cmocka_unit_test(test_forward),	  cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_own_mac),	  cmocka_unit_test(test_own_address),
+		cmocka_unit_test(test_no_leak),	  cmocka_unit_test(test_spoofed),
+		cmocka_unit_test(test_malformed), cmocka_unit_test(test_frame_ok),
+		cmocka_unit_test(test_dhcp),	  cmocka_unit_test(test_bad_config),
 	};
 	return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
 }

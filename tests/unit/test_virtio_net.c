@@ -14,7 +14,7 @@
 #include "tests/unit/netdev_machine.h"
 #include "tests/unit/netdev_memory.h"
 
-#define ALL ~0ull
+#define ALL  ~0ull
 #define PORT 0xd000
 
 static uint8_t frame[2048];

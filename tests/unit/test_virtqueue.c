@@ -16,8 +16,8 @@
 #define USED  (RAM_BASE + 0x3000)
 #define DATA  (RAM_BASE + 0x10000)
 
-#define NEXT     1
-#define WRITE    2
+#define NEXT	 1
+#define WRITE	 2
 #define INDIRECT 4
 
 static struct virtqueue vq;
@@ -82,7 +82,9 @@ static void test_start(void **state)
 	(void)state;
 	ram_reset();
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		vq = (struct virtqueue){.size = SIZE, .desc = bad[i].desc, .avail = bad[i].avail,
+		vq = (struct virtqueue){.size = SIZE,
+					.desc = bad[i].desc,
+					.avail = bad[i].avail,
 					.used = bad[i].used};
 		expect_fault(vq_start(&vq, true), ABI_NET_RING_ADDRESS);
 		assert_false(vq.enabled);
@@ -146,7 +148,8 @@ static void test_each_byte_once(void **state)
 
 static void test_write_chain(void **state)
 {
-	const uint8_t src[20] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+	const uint8_t src[20] = {1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,  10,
+				 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 
 	(void)state;
 	start(true);
@@ -251,11 +254,8 @@ static void test_bad_buffers(void **state)
 		uint64_t addr;
 		uint32_t len;
 	} bad[] = {
-		{0, 64},
-		{RAM_BASE - 1, 64},
-		{RAM_BASE + RAM_SIZE - 63, 64},
-		{~0ull - 10, 64},
-		{DATA, 0xffffffff},
+		{0, 64},	  {RAM_BASE - 1, 64}, {RAM_BASE + RAM_SIZE - 63, 64},
+		{~0ull - 10, 64}, {DATA, 0xffffffff},
 	};
 	static uint8_t out[64];
 

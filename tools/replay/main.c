@@ -34,11 +34,11 @@ struct replay {
 
 static void usage(FILE *to)
 {
-	fputs(
-	    "usage: vigil-replay -r CAPTURE (-S RULES ... | --blob FILE.vrb) -l DIR [-k none|all] "
-	    "[--simulate-ips] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] [--stats] "
-	    "[--set stream.midstream=true|false]\n",
-	    to);
+	fputs("usage: vigil-replay -r CAPTURE (-S RULES ... | --blob FILE.vrb) -l DIR [-k "
+	      "none|all] "
+	      "[--simulate-ips] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] [--stats] "
+	      "[--set stream.midstream=true|false]\n",
+	      to);
 }
 
 static void *allocate(void *ctx, size_t size)
@@ -157,7 +157,7 @@ static int replay(struct replay *r)
 {
 	char error[PCAP_ERRBUF_SIZE];
 	struct eve_config eve = {
-	    .host = "replay", .boot = "0", .seq = &r->seq, .ctx = r, .emit = emit};
+		.host = "replay", .boot = "0", .seq = &r->seq, .ctx = r, .emit = emit};
 	struct ids_ops ops = {.alloc = allocate};
 	struct ids_config config = {.ips = r->ips,
 				    .skip_checksums = r->skip_checksums,
@@ -169,8 +169,8 @@ static int replay(struct replay *r)
 	pcap_t *pcap;
 	int link, err, status;
 
-	pcap =
-	    pcap_open_offline_with_tstamp_precision(r->capture, PCAP_TSTAMP_PRECISION_NANO, error);
+	pcap = pcap_open_offline_with_tstamp_precision(r->capture, PCAP_TSTAMP_PRECISION_NANO,
+						       error);
 	if (!pcap) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
@@ -217,11 +217,11 @@ static bool setting(struct replay *r, const char *text)
 static int options(struct replay *r, struct compiler *c, const char **file, int argc, char **argv)
 {
 	static const struct option long_options[] = {
-	    {"blob", required_argument, NULL, 'b'},    {"simulate-ips", no_argument, NULL, 'i'},
-	    {"var", required_argument, NULL, 'v'},     {"vars", required_argument, NULL, 'V'},
-	    {"strict", no_argument, NULL, 's'},	       {"set", required_argument, NULL, 'x'},
-	    {"runmode", required_argument, NULL, 'm'}, {"stats", no_argument, NULL, 't'},
-	    {"help", no_argument, NULL, 'h'},	       {NULL, 0, NULL, 0},
+		{"blob", required_argument, NULL, 'b'},	   {"simulate-ips", no_argument, NULL, 'i'},
+		{"var", required_argument, NULL, 'v'},	   {"vars", required_argument, NULL, 'V'},
+		{"strict", no_argument, NULL, 's'},	   {"set", required_argument, NULL, 'x'},
+		{"runmode", required_argument, NULL, 'm'}, {"stats", no_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	bool ok = true;
 	int opt;

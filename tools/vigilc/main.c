@@ -71,13 +71,13 @@ static int verify(const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-	    {"var", required_argument, NULL, 'v'},
-	    {"vars", required_argument, NULL, 'V'},
-	    {"strict", no_argument, NULL, 's'},
-	    {"check", no_argument, NULL, 'c'},
-	    {"verify", required_argument, NULL, 'y'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+		{"var", required_argument, NULL, 'v'},
+		{"vars", required_argument, NULL, 'V'},
+		{"strict", no_argument, NULL, 's'},
+		{"check", no_argument, NULL, 'c'},
+		{"verify", required_argument, NULL, 'y'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	const char **file = calloc((size_t)argc, sizeof(*file)), *out = NULL, *blob_path = NULL;
 	struct rule_options options = {.file = file};

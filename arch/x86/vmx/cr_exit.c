@@ -6,14 +6,14 @@
 #include "hv/guestmem.h"
 
 /* Exit qualification (SDM table 28-3). */
-#define QUAL_CR(q)   ((q) & 0xf)
+#define QUAL_CR(q)   ((q)&0xf)
 #define QUAL_TYPE(q) ((q) >> 4 & 3)
 #define QUAL_REG(q)  ((q) >> 8 & 0xf)
 #define TYPE_TO_CR   0
 #define TYPE_LMSW    3
 
 /* Bits of CR0 that exist (SDM 2.5); others must be 0 in the upper half, and are ignored below. */
-#define CR0_UPPER 0xffffffff00000000ull
+#define CR0_UPPER      0xffffffff00000000ull
 #define PDPTE_RESERVED 0x1e6ull /* in a present one (SDM table 4-8) */
 
 #define REG(name) (__builtin_offsetof(struct guest_regs, name) / 8)
@@ -32,8 +32,8 @@ static uint64_t reg_read(const struct vcpu *v, uint32_t number)
 	return ((const uint64_t *)&v->regs)[place[number & 15]];
 }
 
-/* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them. A
- * reserved bit faults here, or the next entry would (27.3.1.6). */
+/* PAE paging keeps its four top entries in registers (SDM 4.4.1); an emulated write must load them.
+ * A reserved bit faults here, or the next entry would (27.3.1.6). */
 static int load_pdptes(uint64_t cr3)
 {
 	uint64_t entry[4];
@@ -82,10 +82,12 @@ static void guest_write_cr3(struct vcpu *v, uint64_t operand)
 		upcall_root_switch(v->cr3.root, v->index);
 	if (!v->cr3.ntarget)
 		emulate_cr3(operand, pcide);
-	/* else: resume at the same RIP; the operand is a target now, so the CPU executes the MOV. */
+	/* else: resume at the same RIP; the operand is a target now, so the CPU executes the MOV.
+	 */
 }
 
-/* What a MOV to CR0 faults on (SDM volume 2, MOV to control registers; 10.8.5 for the change of PG). */
+/* What a MOV to CR0 faults on (SDM volume 2, MOV to control registers; 10.8.5 for the change of
+ * PG). */
 static bool cr0_faults(uint64_t value)
 {
 	bool code_64 = vmread(VMCS_GUEST_CS_ACCESS) & AR_L;
@@ -101,8 +103,8 @@ static bool cr0_faults(uint64_t value)
 
 /* The guest writes a bit of CR0 that Vigil owns (NE fixed by VMX, CD and NW virtual) with another
  * value than the shadow has. Make the shadow agree and let the CPU execute the write again: it then
- * changes only bits that are the guest's own, with the exact semantics of mode switches. A write that
- * will fault must not change the shadow. */
+ * changes only bits that are the guest's own, with the exact semantics of mode switches. A write
+ * that will fault must not change the shadow. */
 static void guest_write_cr0(uint64_t value)
 {
 	uint64_t mask = vmx_cr0_mask();
@@ -115,8 +117,9 @@ static void guest_write_cr0(uint64_t value)
 	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
 }
 
-/* CR4's bits in the mask belong to features that CPUID hides, so they are reserved for the guest. One that
- * the firmware has left on (LA57) may be cleared, as a kernel without it does, and not be set again. */
+/* CR4's bits in the mask belong to features that CPUID hides, so they are reserved for the guest.
+ * One that the firmware has left on (LA57) may be cleared, as a kernel without it does, and not be
+ * set again. */
 static void guest_write_cr4(uint64_t value)
 {
 	uint64_t shadow = vmread(VMCS_CR4_SHADOW), cleared = shadow & ~value & CPUID_CR4_HIDDEN;

@@ -30,7 +30,8 @@ static uint64_t nmis;
 static char exit_names[EXIT_REASONS][40];
 static uint64_t exit_totals[EXIT_REASONS];
 
-/* --- capabilities ---------------------------------------------------------------------------------- */
+/* --- capabilities
+ * ---------------------------------------------------------------------------------- */
 
 static uint64_t read_msr(void *ctx, uint32_t msr)
 {
@@ -53,8 +54,10 @@ static int check_vmx(void)
 		return init_error(-ENODEV, "the processor has no VT-x (CPUID.1:ECX.VMX is 0)");
 	fc = rdmsr(MSR_FEATURE_CONTROL);
 	if (fc & FEATURE_CONTROL_LOCK && !(fc & FEATURE_CONTROL_VMX))
-		return init_error(-EACCES, "VT-x is switched off in the firmware setup "
-					   "(IA32_FEATURE_CONTROL %lx is locked without it)", fc);
+		return init_error(-EACCES,
+				  "VT-x is switched off in the firmware setup "
+				  "(IA32_FEATURE_CONTROL %lx is locked without it)",
+				  fc);
 	return 0;
 }
 
@@ -65,7 +68,8 @@ static int negotiate(const struct vmx_caps *caps, struct control_set set[PROFILE
 
 	for (uint32_t p = 0; p < PROFILES; p++) {
 		if (control_negotiate((enum control_profile)p, caps, features, &set[p], &e))
-			return init_error(-ENOTSUP, "the processor's VT-x lacks something: %s (%s) %s",
+			return init_error(-ENOTSUP,
+					  "the processor's VT-x lacks something: %s (%s) %s",
 					  e.name, e.word, e.why);
 	}
 	return 0;
@@ -80,7 +84,8 @@ static int check_caps(const struct boot_info *info)
 	return 0;
 }
 
-/* --- shared tables ------------------------------------------------------------------------------------ */
+/* --- shared tables
+ * ------------------------------------------------------------------------------------ */
 
 void arch_intercept_ports(uint16_t base, uint32_t count, bool on)
 {
@@ -155,7 +160,8 @@ void arch_publish_counters(void)
 	nmis = n;
 }
 
-/* --- one CPU --------------------------------------------------------------------------------------------- */
+/* --- one CPU
+ * --------------------------------------------------------------------------------------------- */
 
 static int vcpu_init(struct boot_info *info, uint32_t index)
 {
@@ -232,7 +238,9 @@ static int fill_vmcs(struct vcpu *v, uint64_t cr0, uint64_t cr4)
 		return init_error(-EIO, "CPU %u: the VMCS can't be loaded", v->index);
 	v->primary = vmx.control[PROFILE_GUEST].word[CONTROL_PRIMARY];
 	err = write_guest_controls(v);
-	err = err ?: vmcs_write_host(v, (uint64_t)vmx_exit_entry, (uint64_t)&v->regs + sizeof(v->regs));
+	err = err
+		      ?: vmcs_write_host(v, (uint64_t)vmx_exit_entry,
+					 (uint64_t)&v->regs + sizeof(v->regs));
 	return err ?: vmcs_write_guest_as_is(cr0, cr4);
 }
 
@@ -262,7 +270,8 @@ static int launch_with_interrupts_off(struct vcpu *v)
 		if (!err && vmx_launch_here()) {
 			uint32_t number = (uint32_t)vmread(VMCS_INSTRUCTION_ERROR);
 
-			err = init_error(-EIO, "CPU %u: VMLAUNCH failed, error %u", v->index, number);
+			err = init_error(-EIO, "CPU %u: VMLAUNCH failed, error %u", v->index,
+					 number);
 		}
 		if (!err)
 			return 0; /* as the guest */
@@ -338,9 +347,10 @@ static void leave(struct vcpu *v)
 	vmx_leave(&s);
 }
 
-/* seal()'s VMCALL: from here on the guest may be hostile, so Vigil's memory goes out of its sight; with
- * it the code that made the call, which is why the handler also does its RET. Other CPUs are in the
- * firmware's loops and come back by INIT only, an exit that flushes what they have cached. */
+/* seal()'s VMCALL: from here on the guest may be hostile, so Vigil's memory goes out of its sight;
+ * with it the code that made the call, which is why the handler also does its RET. Other CPUs are
+ * in the firmware's loops and come back by INIT only, an exit that flushes what they have cached.
+ */
 static void close_launch(struct vcpu *v)
 {
 	uint64_t rsp = vmread(VMCS_GUEST_RSP), rip;
@@ -369,7 +379,9 @@ void on_vmcall(struct vcpu *v)
 		inject_ud();
 }
 
-/* --- init ------------------------------------------------------------------------------------------------------ */
+/* --- init
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 static int vmx_unit(struct boot_info *info)
 {
@@ -392,7 +404,8 @@ static int vmx_unit(struct boot_info *info)
 	for (uint32_t i = 0; i < info->ncpu && !err; i++)
 		err = vcpu_init(info, i);
 	if (err)
-		return info->message[0] ? err : init_error(err, "no memory for the CPUs' structures");
+		return info->message[0] ? err
+					: init_error(err, "no memory for the CPUs' structures");
 	err = memory_init(info);
 	err = err ?: exit_counters_init();
 	info->check_cpu = check_cpu;

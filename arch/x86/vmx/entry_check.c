@@ -86,14 +86,22 @@ static int check_pat(struct check *c, const char *name, uint64_t pat)
 static bool holds(const struct check *c, const struct field_rule *rule, uint64_t value)
 {
 	switch ((enum field_kind)rule->kind) {
-	case CANONICAL: return entry_canonical(c, value);
-	case PHYSICAL: return is_physical(c, value);
-	case PAGE: return is_physical(c, value) && !(value & 0xfff);
-	case PAGE_OR_ONES: return value == ~0ull || (is_physical(c, value) && !(value & 0xfff));
-	case CLEAR: return !(value & rule->operand);
-	case SET: return (value & rule->operand) == rule->operand;
-	case NOT_ZERO: return value;
-	default: return true;
+	case CANONICAL:
+		return entry_canonical(c, value);
+	case PHYSICAL:
+		return is_physical(c, value);
+	case PAGE:
+		return is_physical(c, value) && !(value & 0xfff);
+	case PAGE_OR_ONES:
+		return value == ~0ull || (is_physical(c, value) && !(value & 0xfff));
+	case CLEAR:
+		return !(value & rule->operand);
+	case SET:
+		return (value & rule->operand) == rule->operand;
+	case NOT_ZERO:
+		return value;
+	default:
+		return true;
 	}
 }
 
@@ -200,8 +208,8 @@ static int check_msr_areas(struct check *c)
 			continue;
 		addr = field(c, msr_areas[i].addr);
 		if ((addr & 15) || !is_physical(c, addr) || !is_physical(c, addr + count * 16 - 1))
-			return violated(c, "%s area 0x%llx: %s", msr_areas[i].name,
-					HEX(addr), "not 16-byte aligned, or beyond MAXPHYADDR");
+			return violated(c, "%s area 0x%llx: %s", msr_areas[i].name, HEX(addr),
+					"not 16-byte aligned, or beyond MAXPHYADDR");
 	}
 	return 0;
 }
@@ -240,8 +248,7 @@ static int check_event(struct check *c)
 	if (!(info & INTR_VALID))
 		return 0;
 	len = software ? field(c, VMCS_ENTRY_INSTRUCTION_LENGTH) : 1;
-	return RULES(c, "VM-entry", "event", info,
-		     {type == 1u << 8, "reserved type 1"},
+	return RULES(c, "VM-entry", "event", info, {type == 1u << 8, "reserved type 1"},
 		     {(type == INTR_TYPE_NMI && vector != VECTOR_NMI) ||
 			      (hardware && vector > 31) || (type == INTR_TYPE_OTHER && vector),
 		      "vector does not fit the type"},
@@ -301,8 +308,9 @@ int entry_check_cr(struct check *c, const char *who, uint64_t cr0, uint64_t cr4,
 	int ret = fixed_bits(c, who, "CR0", cr0, wrong0);
 
 	ret = ret ?: fixed_bits(c, who, "CR4", cr4, wrong4);
-	return ret ?: RULES(c, who, "CR4", cr4,
-			    {(cr4 & CR4_CET) && !(cr0 & CR0_WP), "CET without CR0.WP"});
+	return ret
+		       ?: RULES(c, who, "CR4", cr4,
+				{(cr4 & CR4_CET) && !(cr0 & CR0_WP), "CET without CR0.WP"});
 }
 
 static const struct field_rule host_rules[] = {

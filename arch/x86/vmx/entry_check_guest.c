@@ -49,12 +49,15 @@ static int check_registers(struct check *c, const struct guest *g)
 	uint64_t cr0 = g->cr0, cr4 = g->cr4, efer = g->efer;
 	int ret = entry_check_cr(c, "guest", cr0, cr4, g->unrestricted ? CR0_PE | CR0_PG : 0);
 
-	ret = ret ?: RULES(c, "guest", "CR0", cr0,
-			   {(cr0 & CR0_PG) && !(cr0 & CR0_PE), "PG without PE"},
-			   {g->long_mode && !(cr0 & CR0_PG), "IA-32e mode without PG"});
-	ret = ret ?: RULES(c, "guest", "CR4", cr4,
-			   {g->long_mode && !(cr4 & CR4_PAE), "IA-32e mode without PAE"},
-			   {!g->long_mode && (cr4 & CR4_PCIDE), "PCIDE outside of IA-32e mode"});
+	ret = ret
+		      ?: RULES(c, "guest", "CR0", cr0,
+			       {(cr0 & CR0_PG) && !(cr0 & CR0_PE), "PG without PE"},
+			       {g->long_mode && !(cr0 & CR0_PG), "IA-32e mode without PG"});
+	ret = ret
+		      ?: RULES(c, "guest", "CR4", cr4,
+			       {g->long_mode && !(cr4 & CR4_PAE), "IA-32e mode without PAE"},
+			       {!g->long_mode && (cr4 & CR4_PCIDE),
+				"PCIDE outside of IA-32e mode"});
 	ret = ret ?: FIELDS(c, guest_rules);
 	if (ret || !(c->control[CONTROL_ENTRY] & ENTRY_LOAD_EFER))
 		return ret;
@@ -116,23 +119,24 @@ static int check_segment(struct check *c, const struct guest *g, uint32_t n)
 	bool usable = !(access & AR_UNUSABLE), v86 = g->v86 && n < LDTR;
 	bool canonical = n == TR || n == FS || n == GS || (n == LDTR && usable);
 	bool low = n == CS || ((n == SS || n == DS || n == ES) && usable);
-	int ret = RULES(c, name, "selector", selector,
-			{(n == TR || (n == LDTR && usable)) && (selector & 4), "TI is 1"},
-			{n == SS && !g->v86 && !g->unrestricted &&
-				 rpl != (field(c, VMCS_GUEST_CS) & 3),
-			 "RPL differs from CS"});
+	int ret = RULES(
+		c, name, "selector", selector,
+		{(n == TR || (n == LDTR && usable)) && (selector & 4), "TI is 1"},
+		{n == SS && !g->v86 && !g->unrestricted && rpl != (field(c, VMCS_GUEST_CS) & 3),
+		 "RPL differs from CS"});
 
-	ret = ret ?: RULES(c, name, "base", base,
-			   {v86 && base != selector << 4,
-			    "not selector * 16 in virtual-8086 mode"},
-			   {!v86 && canonical && !entry_canonical(c, base), "not canonical"},
-			   {!v86 && low && base >> 32, "bits 63:32 not 0"});
+	ret = ret
+		      ?: RULES(c, name, "base", base,
+			       {v86 && base != selector << 4,
+				"not selector * 16 in virtual-8086 mode"},
+			       {!v86 && canonical && !entry_canonical(c, base), "not canonical"},
+			       {!v86 && low && base >> 32, "bits 63:32 not 0"});
 	if (ret || !v86)
 		return ret ?: check_access(c, g, n, access, limit, rpl);
-	ret = RULES(c, name, "limit", limit,
-		    {limit != 0xffff, "not 0xffff in virtual-8086 mode"});
-	return ret ?: RULES(c, name, "access rights", access,
-			    {access != 0xf3, "not 0xf3 in virtual-8086 mode"});
+	ret = RULES(c, name, "limit", limit, {limit != 0xffff, "not 0xffff in virtual-8086 mode"});
+	return ret
+		       ?: RULES(c, name, "access rights", access,
+				{access != 0xf3, "not 0xf3 in virtual-8086 mode"});
 }
 
 /* --- 27.3.1.4: RIP and RFLAGS; 27.3.1.5: non-register state ----------------------------------- */
@@ -150,11 +154,12 @@ static int check_flow(struct check *c, const struct guest *g)
 			{!code_64 && rip >> 32, "bits 63:32 not 0 outside of 64-bit mode"},
 			{code_64 && !entry_canonical(c, rip), "not canonical"});
 
-	return ret ?: RULES(c, "guest", "RFLAGS", flags,
-			    {(flags & RFLAGS_VM) && (g->long_mode || !(g->cr0 & CR0_PE)),
-			     "VM in IA-32e or real mode"},
-			    {!(flags & RFLAGS_IF) && injects(c, INTR_TYPE_EXTERNAL),
-			     "IF is 0 with an interrupt to inject"});
+	return ret
+		       ?: RULES(c, "guest", "RFLAGS", flags,
+				{(flags & RFLAGS_VM) && (g->long_mode || !(g->cr0 & CR0_PE)),
+				 "VM in IA-32e or real mode"},
+				{!(flags & RFLAGS_IF) && injects(c, INTR_TYPE_EXTERNAL),
+				 "IF is 0 with an interrupt to inject"});
 }
 
 static int check_activity(struct check *c, const struct guest *g)

@@ -24,7 +24,8 @@ void reinject_vectoring(void)
 	if (!(info & INTR_VALID))
 		return;
 	if (type == INTR_TYPE_NMI) {
-		/* It was under way, so it counts as blocked already; the delivery blocks it anew. */
+		/* It was under way, so it counts as blocked already; the delivery blocks it anew.
+		 */
 		uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~BLOCKING_NMI);
@@ -48,8 +49,8 @@ void primary_set(struct vcpu *v, uint32_t bits, bool on)
 	}
 }
 
-/* An NMI belongs to the guest: inject it, or wait for the guest to be ready for it. Several that come
- * meanwhile are one, as in the processor. */
+/* An NMI belongs to the guest: inject it, or wait for the guest to be ready for it. Several that
+ * come meanwhile are one, as in the processor. */
 void deliver_nmi(struct vcpu *v)
 {
 	uint32_t blocked = BLOCKING_NMI | BLOCKING_MOV_SS | BLOCKING_STI;

@@ -30,8 +30,8 @@ static void on_cpuid(struct vcpu *v)
 }
 
 /* Exit qualification (SDM table 28-5). */
-#define IO_SIZE(q) (((q) & 7) + 1)
-#define IO_IN      (1u << 3)
+#define IO_SIZE(q) (((q)&7) + 1)
+#define IO_IN	   (1u << 3)
 #define IO_STRING  (1u << 4)
 #define IO_PORT(q) ((uint16_t)((q) >> 16))
 
@@ -48,7 +48,8 @@ static void on_io(struct vcpu *v)
 	};
 
 	if (__builtin_expect(qual & IO_STRING, 0)) {
-		/* No driver of the devices behind our ports uses INS or OUTS; refused, not guessed. */
+		/* No driver of the devices behind our ports uses INS or OUTS; refused, not guessed.
+		 */
 		string_accesses++;
 		inject_gp();
 		return;
@@ -72,7 +73,8 @@ static void on_undefined(struct vcpu *v)
 	inject_ud();
 }
 
-/* Without SMM or dirty lines of ours at stake, written back is always allowed in place of dropped. */
+/* Without SMM or dirty lines of ours at stake, written back is always allowed in place of dropped.
+ */
 static void on_invd(struct vcpu *v)
 {
 	(void)v;
@@ -80,8 +82,9 @@ static void on_invd(struct vcpu *v)
 	skip_instruction();
 }
 
-/* Hardware task switches exit always. 64-bit kernels have none, but for #DF task gates of old 32-bit
- * ones, where the guest is at its end anyway: it gets the #TS of a TSS that can't be used. */
+/* Hardware task switches exit always. 64-bit kernels have none, but for #DF task gates of old
+ * 32-bit ones, where the guest is at its end anyway: it gets the #TS of a TSS that can't be used.
+ */
 static void on_task_switch(struct vcpu *v)
 {
 	uint32_t selector = (uint32_t)vmread(VMCS_EXIT_QUALIFICATION) & 0xffff;
@@ -107,7 +110,8 @@ static void on_wbinvd(struct vcpu *v)
 	skip_instruction();
 }
 
-/* An external interrupt that exits although it should not stays pending and is taken at the entry. */
+/* An external interrupt that exits although it should not stays pending and is taken at the entry.
+ */
 static void on_nothing(struct vcpu *v)
 {
 	(void)v;
@@ -188,13 +192,14 @@ static exit_handler *const handlers[EXIT_REASONS] = {
 /* An exit that no control of ours asks for: the instruction is refused, the machine goes on. */
 static void on_unexpected(struct vcpu *v, uint32_t reason)
 {
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), reason);
+	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
+		   reason);
 	log_warn("CPU %u: unexpected exit %u (%s)", v->index, reason, exit_reason_name(reason));
 	inject_ud();
 }
 
-/* The guest runs at least so long between two exits of the timer, however late Vigil is: a flood that
- * keeps Vigil's own work due must not take the whole CPU. */
+/* The guest runs at least so long between two exits of the timer, however late Vigil is: a flood
+ * that keeps Vigil's own work due must not take the whole CPU. */
 #define GUEST_SHARE_US 50
 
 static void program_timer(struct vcpu *v)
@@ -223,8 +228,8 @@ void arch_timer_earlier(uint64_t deadline)
 	}
 }
 
-/* From entry.S, as long as something is pending. It ends: due timers run once and what they arm only
- * sets the preemption timer, and nobody can remove rights from the EPT without end. */
+/* From entry.S, as long as something is pending. It ends: due timers run once and what they arm
+ * only sets the preemption timer, and nobody can remove rights from the EPT without end. */
 void vmx_do_pending(struct vcpu *v)
 {
 	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
@@ -258,8 +263,8 @@ static bool fast_cpuid(struct vcpu *v)
 	return true;
 }
 
-/* From entry.S, with some of the guest's registers in v->regs (those of PUSH_FAST): the exits that a
- * busy guest takes most. False: vmx_handle_exit has to do it. */
+/* From entry.S, with some of the guest's registers in v->regs (those of PUSH_FAST): the exits that
+ * a busy guest takes most. False: vmx_handle_exit has to do it. */
 bool vmx_fast_exit(struct vcpu *v)
 {
 	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);

@@ -1,9 +1,9 @@
 /* The guest's physical memory: identity EPT, Vigil's block and hidden devices.
  *
- * A hidden page is absent. An access to it exits, is counted, and is let through for one instruction
- * (monitor trap flag) to a page of ones (reads) or to a junk page (writes): no instruction decoder is
- * needed, and no access reaches what is hidden. Shadow pages work alike, but stay readable. Another
- * CPU that uses the opening sees the same ones or junk.
+ * A hidden page is absent. An access to it exits, is counted, and is let through for one
+ * instruction (monitor trap flag) to a page of ones (reads) or to a junk page (writes): no
+ * instruction decoder is needed, and no access reaches what is hidden. Shadow pages work alike, but
+ * stay readable. Another CPU that uses the opening sees the same ones or junk.
  */
 #include "arch/x86/string.h"
 #include "arch/x86/tables.h"
@@ -38,7 +38,8 @@ static uint32_t shadow_used;
 static uint64_t ones_page, junk_page;
 static uint64_t hidden_reads, hidden_writes, device_accesses, demand_maps, bus_misses;
 
-/* --- EPT plumbing ---------------------------------------------------------------------------------- */
+/* --- EPT plumbing
+ * ---------------------------------------------------------------------------------- */
 
 static uint64_t ept_page(void *ctx)
 {
@@ -116,7 +117,8 @@ int guest_shadow_page(uint64_t phys, void *shadow, void (*written)(void *ctx), v
 	return err;
 }
 
-/* --- one instruction with a page open ------------------------------------------------------------------ */
+/* --- one instruction with a page open
+ * ------------------------------------------------------------------ */
 
 static void close_page(uint64_t page)
 {
@@ -176,7 +178,8 @@ void on_monitor_trap(struct vcpu *v)
 	}
 }
 
-/* --- violations ------------------------------------------------------------------------------------------ */
+/* --- violations
+ * ------------------------------------------------------------------------------------------ */
 
 /* Called with the lock. False: nothing is hidden there. */
 static bool access_hidden(struct vcpu *v, uint64_t gpa, bool write)
@@ -241,10 +244,12 @@ void on_ept_misconfiguration(struct vcpu *v)
 	panic("EPT misconfiguration: %s", text);
 }
 
-/* --- init ---------------------------------------------------------------------------------------------------- */
+/* --- init
+ * ----------------------------------------------------------------------------------------------------
+ */
 
-/* The end of what is mapped at once: RAM and the NIC's registers; other devices below 512 GiB too. What
- * lies higher comes on demand: tables for it would cost more than all of Vigil. */
+/* The end of what is mapped at once: RAM and the NIC's registers; other devices below 512 GiB too.
+ * What lies higher comes on demand: tables for it would cost more than all of Vigil. */
 #define EAGER_MMIO (1ull << 39)
 
 static uint64_t highest_known(const struct boot_info *info)
@@ -276,14 +281,15 @@ void memory_seal(void)
 		panic("the block can't be hidden");
 }
 
-/* Bits of the physical address that are the number of a key for memory encryption (IA32_TME_ACTIVATE:
- * enabled, MK_TME_KEYID_BITS): the same memory once more, which the guest must not have of the block. */
+/* Bits of the physical address that are the number of a key for memory encryption
+ * (IA32_TME_ACTIVATE: enabled, MK_TME_KEYID_BITS): the same memory once more, which the guest must
+ * not have of the block. */
 static uint32_t key_bits(void)
 {
 	uint64_t tme;
 
-	if (!(cpuid(CPUID_FEATURES, 0).ecx & CPUID_7_ECX_TME) || rdmsr_early(MSR_TME_ACTIVATE, &tme) ||
-	    !(tme & 2))
+	if (!(cpuid(CPUID_FEATURES, 0).ecx & CPUID_7_ECX_TME) ||
+	    rdmsr_early(MSR_TME_ACTIVATE, &tme) || !(tme & 2))
 		return 0;
 	return tme >> 32 & 0xf;
 }
@@ -301,7 +307,8 @@ int memory_init(const struct boot_info *info)
 	junk_page = (uint64_t)junk;
 	err = ept_init(&vmx.ept, &ops, vmx.caps.ept_vpid, vmx.phys_bits - key_bits());
 	err = err ?: ept_identity(&vmx.ept, &vmx.mtrr, 0, highest_known(info));
-	/* Small pages and all tables now, rights away at the seal: until then launch code runs there. */
+	/* Small pages and all tables now, rights away at the seal: until then launch code runs
+	 * there. */
 	for (uint64_t a = info->block_base; a < info->block_base + info->block_size && !err;
 	     a += EPT_PAGE_2M)
 		err = ept_map(&vmx.ept, a, 4096, a, EPT_RWX, MEM_WB);

@@ -47,8 +47,9 @@ static int remake_cpuid(struct vcpu *v)
 				 v->cpuid.ctx);
 }
 
-/* Vigil's own clock is the TSC: a guest that set it could put all of Vigil's work off for ever, or hurry
- * it. An offset for the guest alone would not reach its TSC-deadline timer. So it stays as it is. */
+/* Vigil's own clock is the TSC: a guest that set it could put all of Vigil's work off for ever, or
+ * hurry it. An offset for the guest alone would not reach its TSC-deadline timer. So it stays as it
+ * is. */
 static int ignore_tsc(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	uint64_t now;
@@ -70,15 +71,16 @@ static int write_misc_enable(struct vcpu *v, uint32_t msr, uint64_t value)
 	return !err && value != old ? remake_cpuid(v) : err;
 }
 
-/* The APIC page must not cover Vigil's memory or the card's registers: the core would talk to the APIC
- * there. */
+/* The APIC page must not cover Vigil's memory or the card's registers: the core would talk to the
+ * APIC there. */
 static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	uint64_t changed = value ^ rdmsr(msr);
 	int err;
 
 	if (memory_hidden(value & 0x000ffffffffff000ull, 4096)) {
-		event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP), value);
+		event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP),
+			   value);
 		return -EACCES;
 	}
 	err = wrmsr_safe(msr, value);
@@ -154,8 +156,8 @@ static int write_efer(struct vcpu *v, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* A microcode update in non-root operation is ignored by the CPU at best. The guest sees its revision
- * unchanged afterwards, as with a file that does not fit. */
+/* A microcode update in non-root operation is ignored by the CPU at best. The guest sees its
+ * revision unchanged afterwards, as with a file that does not fit. */
 static int ignore_microcode(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	(void)v, (void)msr, (void)value;

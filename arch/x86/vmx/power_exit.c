@@ -6,17 +6,17 @@
 #include "hv/event.h"
 
 /* State after INIT (SDM vol. 3, table 10-1). */
-#define INIT_CR0   (CR0_ET | CR0_NW | CR0_CD)
-#define INIT_DR7   0x400
-#define INIT_RFLAGS 2
-#define INIT_RIP   0xfff0
-#define RESET_CS   0xf000
+#define INIT_CR0      (CR0_ET | CR0_NW | CR0_CD)
+#define INIT_DR7      0x400
+#define INIT_RFLAGS   2
+#define INIT_RIP      0xfff0
+#define RESET_CS      0xf000
 #define RESET_CS_BASE 0xffff0000ull
 
 /* Real-mode segments: present, read-write data or code, accessed, 64 KiB. */
 #define AR_REAL_DATA (AR_P | AR_S | 3)
 #define AR_REAL_CODE (AR_P | AR_S | 0xb)
-#define AR_LDT       (AR_P | 2)
+#define AR_LDT	     (AR_P | 2)
 #define AR_BUSY_TSS  (AR_P | 0xb)
 
 static void init_segments(uint16_t cs, uint64_t cs_base)
@@ -38,8 +38,8 @@ static void init_control_registers(void)
 
 	/* CD and NW keep their values over INIT in the processor; they are virtual here. */
 	vmwrite(VMCS_CR0_SHADOW, INIT_CR0);
-	vmwrite(VMCS_GUEST_CR0, (INIT_CR0 & ~vmx_cr0_mask()) |
-					(vmx.caps.cr0_fixed0 & ~(CR0_PE | CR0_PG)));
+	vmwrite(VMCS_GUEST_CR0,
+		(INIT_CR0 & ~vmx_cr0_mask()) | (vmx.caps.cr0_fixed0 & ~(CR0_PE | CR0_PG)));
 	vmwrite(VMCS_CR4_SHADOW, 0);
 	vmwrite(VMCS_GUEST_CR4, vmx.caps.cr4_fixed0);
 	vmwrite(VMCS_GUEST_CR3, 0);

@@ -8,18 +8,19 @@
 #include "hv/machine.h"
 #include "hv/unit.h"
 
-/* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are set,
- * because the processor can't write to tables that EPT shows read-only. */
-#define PT_TABLE 0x27ull /* present, writable, user, accessed */
-#define PT_PAGE  0x67ull /* present, writable, user, accessed, dirty */
-#define PT_LARGE 0x80ull
-#define PT_ADDR  0x000ffffffffff000ull
-/* It runs at CPL 3, where no instruction changes what the guest has live in the processor during a stay
- * (SWAPGS: KERNEL_GS_BASE; MOV to CR2), or leaves events blocked behind it (STI, MOV SS). */
+/* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are
+ * set, because the processor can't write to tables that EPT shows read-only. */
+#define PT_TABLE  0x27ull /* present, writable, user, accessed */
+#define PT_PAGE	  0x67ull /* present, writable, user, accessed, dirty */
+#define PT_LARGE  0x80ull
+#define PT_ADDR	  0x000ffffffffff000ull
+/* It runs at CPL 3, where no instruction changes what the guest has live in the processor during a
+ * stay (SWAPGS: KERNEL_GS_BASE; MOV to CR2), or leaves events blocked behind it (STI, MOV SS). */
 #define SENTRY_CS 0x0b
 #define SENTRY_DS 0x13
 #define SENTRY_TR 0x18
-#define WINDOW_WITHOUT_1G (64ull << 30) /* bytes shown where there are no 1 GiB pages: tables cost */
+#define WINDOW_WITHOUT_1G                                                                          \
+	(64ull << 30) /* bytes shown where there are no 1 GiB pages: tables cost */
 
 void unblock_nmi(void);
 int sentry_switch(struct guest_regs *regs, int resume);
@@ -33,7 +34,8 @@ static void *xsave;
 static bool have_xsave;
 static uint64_t xcr0; /* components that are switched at a stay: x87, SSE, AVX */
 
-/* --- address space ------------------------------------------------------------------------------------ */
+/* --- address space
+ * ------------------------------------------------------------------------------------ */
 
 static uint64_t *next_table(uint64_t *entry)
 {
@@ -64,7 +66,7 @@ static int map_page(uint64_t va, uint64_t gpa, uint32_t level)
 
 int sentry_vm_map(uint64_t va, uint64_t phys, uint64_t size, enum sentry_rights rights)
 {
-	uint32_t ept_rights = rights == SENTRY_RX ? EPT_R | EPT_X
+	uint32_t ept_rights = rights == SENTRY_RX   ? EPT_R | EPT_X
 			      : rights == SENTRY_RW ? EPT_R | EPT_W
 						    : EPT_R;
 	int err = size ? ept_map(&ept, phys, size, phys, ept_rights, MEM_WB) : 0;
@@ -124,7 +126,9 @@ static int sentry_vm_unit(struct boot_info *info)
 
 UNIT(31, sentry_vm, sentry_vm_unit);
 
-/* --- VMCS ------------------------------------------------------------------------------------------------ */
+/* --- VMCS
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool write_flat_segments(void)
 {
@@ -132,17 +136,17 @@ static bool write_flat_segments(void)
 
 	for (uint32_t i = ES; i <= GS; i++)
 		ok &= vmcs_write_segment(i, i == CS ? SENTRY_CS : SENTRY_DS, 0, 0xffffffff,
-					 AR_P | AR_S | AR_G | AR_DPL | (i == CS ? 0xb | AR_L : 3 | AR_DB));
+					 AR_P | AR_S | AR_G | AR_DPL |
+						 (i == CS ? 0xb | AR_L : 3 | AR_DB));
 	ok &= vmcs_write_segment(LDTR, 0, 0, 0, AR_UNUSABLE);
 	return ok & vmcs_write_segment(TR, SENTRY_TR, 0, 0x67, AR_P | 0xb);
 }
 
 /* The sentry has no interrupts, system calls or descriptor tables of its own. */
-static const uint16_t zero_fields[] = {
-	VMCS_GUEST_GDTR_BASE,	VMCS_GUEST_GDTR_LIMIT,	 VMCS_GUEST_IDTR_BASE,
-	VMCS_GUEST_IDTR_LIMIT,	VMCS_GUEST_SYSENTER_CS,	 VMCS_GUEST_SYSENTER_ESP,
-	VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL
-};
+static const uint16_t zero_fields[] = {VMCS_GUEST_GDTR_BASE,	VMCS_GUEST_GDTR_LIMIT,
+				       VMCS_GUEST_IDTR_BASE,	VMCS_GUEST_IDTR_LIMIT,
+				       VMCS_GUEST_SYSENTER_CS,	VMCS_GUEST_SYSENTER_ESP,
+				       VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_DEBUGCTL};
 
 static bool write_registers(void)
 {
@@ -181,11 +185,13 @@ int sentry_vmcs_init(struct vcpu *v)
 	return ok ? 0 : init_error(-EIO, "a field of the sentry's VMCS can't be written");
 }
 
-/* --- stays -------------------------------------------------------------------------------------------------- */
+/* --- stays
+ * --------------------------------------------------------------------------------------------------
+ */
 
-/* Components of the guest: all that XCR0 has enabled. Of the sentry: its own alone. It could use others
- * that the guest has enabled, and what was saved of those on one CPU would fault on another (XRSTOR, SDM
- * volume 2: a bit of XSTATE_BV that XCR0 lacks). */
+/* Components of the guest: all that XCR0 has enabled. Of the sentry: its own alone. It could use
+ * others that the guest has enabled, and what was saved of those on one CPU would fault on another
+ * (XRSTOR, SDM volume 2: a bit of XSTATE_BV that XCR0 lacks). */
 #define ALL_STATE (~0ull)
 
 static void xsave_to(void *area, uint64_t which)
@@ -222,7 +228,7 @@ void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
 
 	memset(&regs, 0, sizeof(regs));
 	memset(area, 0, 576); /* legacy region and header: everything in its initial state */
-	area[0] = 0x7f;       /* FCW 0x37f, MXCSR 0x1f80: exceptions masked (SDM table 10-1) */
+	area[0] = 0x7f;	      /* FCW 0x37f, MXCSR 0x1f80: exceptions masked (SDM table 10-1) */
 	area[1] = 0x03;
 	area[24] = 0x80;
 	area[25] = 0x1f;
@@ -232,8 +238,8 @@ void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
 	rflags = RFLAGS_ONE;
 }
 
-/* The guest's extended state: what its XCR0 has enabled, and always what the sentry may change, since
- * with XCR0 = x87 a guest still has SSE registers. */
+/* The guest's extended state: what its XCR0 has enabled, and always what the sentry may change,
+ * since with XCR0 = x87 a guest still has SSE registers. */
 void sentry_vm_begin(bool hold)
 {
 	uint32_t pin = vmx.control[PROFILE_SENTRY].word[CONTROL_PIN];
@@ -254,8 +260,8 @@ void sentry_vm_begin(bool hold)
 	vmwrite(VMCS_GUEST_RIP, rip);
 	vmwrite(VMCS_GUEST_RSP, rsp);
 	vmwrite(VMCS_GUEST_RFLAGS, rflags);
-	/* Not carried along: the last stay on this CPU may have been another life of the sentry, whose
-	 * leftovers would contradict these flags and fail the entry (SDM 27.3.1.5). */
+	/* Not carried along: the last stay on this CPU may have been another life of the sentry,
+	 * whose leftovers would contradict these flags and fail the entry (SDM 27.3.1.5). */
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	vmwrite(VMCS_PIN_CONTROLS, pin);

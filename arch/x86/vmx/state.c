@@ -57,14 +57,22 @@ bool vmcs_write_segment(uint32_t segment, uint16_t selector, uint64_t base, uint
 }
 
 /* What begins as 0 in every VMCS; the guest's activity state of that number is "active". */
-static const uint16_t zero_fields[] = {
-	VMCS_PAGE_FAULT_MASK,	    VMCS_PAGE_FAULT_MATCH,	  VMCS_CR3_TARGET_COUNT,
-	VMCS_EXIT_MSR_STORE_COUNT,  VMCS_EXIT_MSR_LOAD_COUNT,	  VMCS_ENTRY_MSR_LOAD_COUNT,
-	VMCS_HOST_FS,		    VMCS_HOST_GS,		  VMCS_HOST_FS_BASE,
-	VMCS_HOST_SYSENTER_CS,	    VMCS_HOST_SYSENTER_ESP,	  VMCS_HOST_SYSENTER_EIP,
-	VMCS_GUEST_INTERRUPTIBILITY, VMCS_GUEST_PENDING_DEBUG,	  VMCS_GUEST_ACTIVITY,
-	VMCS_ENTRY_INTERRUPTION_INFO
-};
+static const uint16_t zero_fields[] = {VMCS_PAGE_FAULT_MASK,
+				       VMCS_PAGE_FAULT_MATCH,
+				       VMCS_CR3_TARGET_COUNT,
+				       VMCS_EXIT_MSR_STORE_COUNT,
+				       VMCS_EXIT_MSR_LOAD_COUNT,
+				       VMCS_ENTRY_MSR_LOAD_COUNT,
+				       VMCS_HOST_FS,
+				       VMCS_HOST_GS,
+				       VMCS_HOST_FS_BASE,
+				       VMCS_HOST_SYSENTER_CS,
+				       VMCS_HOST_SYSENTER_ESP,
+				       VMCS_HOST_SYSENTER_EIP,
+				       VMCS_GUEST_INTERRUPTIBILITY,
+				       VMCS_GUEST_PENDING_DEBUG,
+				       VMCS_GUEST_ACTIVITY,
+				       VMCS_ENTRY_INTERRUPTION_INFO};
 
 int vmcs_write_controls(const struct control_set *set)
 {

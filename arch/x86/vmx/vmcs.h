@@ -1,9 +1,9 @@
-/* VMCS field encodings, those that Vigil names, in the order of SDM volume 3, appendix B, grouped by
- * width and role.
+/* VMCS field encodings, those that Vigil names, in the order of SDM volume 3, appendix B, grouped
+ * by width and role.
  *
- * Pure constants. Bits of an encoding (SDM 25.11.2): 0 access type (1: high half of a 64-bit field),
- * 9:1 index, 11:10 role (0 control, 1 read-only data, 2 guest state, 3 host state), 14:13 width
- * (0: 16 bits, 1: 64, 2: 32, 3: natural).
+ * Pure constants. Bits of an encoding (SDM 25.11.2): 0 access type (1: high half of a 64-bit
+ * field), 9:1 index, 11:10 role (0 control, 1 read-only data, 2 guest state, 3 host state), 14:13
+ * width (0: 16 bits, 1: 64, 2: 32, 3: natural).
  */
 #pragma once
 
@@ -135,33 +135,33 @@ enum vmcs_field {
 enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
 
 /* Interruption information, entry, exit and IDT vectoring alike (SDM 25.8.3, 25.9.2, 25.9.3). */
-#define INTR_VECTOR        0x000000ffu
-#define INTR_TYPE          0x00000700u
-#define INTR_ERROR_CODE    0x00000800u /* an error code is delivered, or valid */
+#define INTR_VECTOR	   0x000000ffu
+#define INTR_TYPE	   0x00000700u
+#define INTR_ERROR_CODE	   0x00000800u /* an error code is delivered, or valid */
 #define INTR_NMI_UNBLOCKED 0x00001000u /* exit: NMI unblocking due to IRET */
-#define INTR_VALID         0x80000000u
+#define INTR_VALID	   0x80000000u
 #define INTR_TYPE_EXTERNAL (0u << 8)
-#define INTR_TYPE_NMI      (2u << 8)
+#define INTR_TYPE_NMI	   (2u << 8)
 #define INTR_TYPE_HARDWARE (3u << 8) /* hardware exception */
 #define INTR_TYPE_SOFTWARE (4u << 8) /* INT n */
 #define INTR_TYPE_PRIV_SW  (5u << 8) /* INT1 */
 #define INTR_TYPE_SW_EXC   (6u << 8) /* INT3, INTO */
-#define INTR_TYPE_OTHER    (7u << 8) /* pending MTF exit (entry only) */
+#define INTR_TYPE_OTHER	   (7u << 8) /* pending MTF exit (entry only) */
 
 /* Interruptibility state (SDM 25.4.2) and activity state. */
-#define BLOCKING_STI     0x01u
-#define BLOCKING_MOV_SS  0x02u
-#define BLOCKING_SMI     0x04u
-#define BLOCKING_NMI     0x08u
-#define ACTIVITY_ACTIVE  0u
-#define ACTIVITY_HLT     1u
-#define ACTIVITY_SHUTDOWN 2u
+#define BLOCKING_STI	   0x01u
+#define BLOCKING_MOV_SS	   0x02u
+#define BLOCKING_SMI	   0x04u
+#define BLOCKING_NMI	   0x08u
+#define ACTIVITY_ACTIVE	   0u
+#define ACTIVITY_HLT	   1u
+#define ACTIVITY_SHUTDOWN  2u
 #define ACTIVITY_WAIT_SIPI 3u
 
 /* EPT violation, exit qualification (SDM 28.2.1, table 28-7). */
-#define EPT_VIOLATION_READ   0x001u /* the access was a data read */
-#define EPT_VIOLATION_WRITE  0x002u
-#define EPT_VIOLATION_FETCH  0x004u
+#define EPT_VIOLATION_READ	    0x001u /* the access was a data read */
+#define EPT_VIOLATION_WRITE	    0x002u
+#define EPT_VIOLATION_FETCH	    0x004u
 #define EPT_VIOLATION_NMI_UNBLOCKED 0x1000u
 
 /* Exit reason word (SDM 25.9.1). */

@@ -24,21 +24,22 @@ struct vmx_shared {
 	struct vmx_caps caps; /* of the BSP; every CPU was held against them */
 	struct control_set control[PROFILES];
 	struct mtrr_state mtrr;
-	struct ept ept;       /* the guest's; edited under ept_lock */
+	struct ept ept; /* the guest's; edited under ept_lock */
 	struct spinlock ept_lock;
 	uint64_t eptp;
 	uint32_t phys_bits;
 	uint8_t *msr_bitmap, *io_bitmap;
 	struct cr3_config cr3;
 	struct cr3_pti pti;
-	bool sealed;          /* the launch interface is dead */
+	bool sealed; /* the launch interface is dead */
 	uint32_t ncpu;
-	struct vcpu **cpu;    /* [ncpu] */
+	struct vcpu **cpu; /* [ncpu] */
 };
 
 extern struct vmx_shared vmx;
 
-/* --- setup (enable.c, guest_state.c, host_state.c) ---------------------------------------------- */
+/* --- setup (enable.c, guest_state.c, host_state.c) ----------------------------------------------
+ */
 
 /* Fill the current VMCS: controls of `profile`; host state with this exit entry. 0 or -EIO with a
  * message. */
@@ -54,7 +55,8 @@ int vmcs_write_guest_as_is(uint64_t cr0_shadow, uint64_t cr4_shadow);
 uint64_t vmx_cr0_mask(void);
 uint64_t vmx_cr4_mask(void);
 
-/* --- events (event.c) ------------------------------------------------------------------------------ */
+/* --- events (event.c)
+ * ------------------------------------------------------------------------------ */
 
 /* Deliver a hardware exception at the next entry; without an error code in real mode. */
 void inject_exception(uint8_t vector, bool has_code, uint32_t code);
@@ -71,14 +73,15 @@ static inline void inject_gp(void)
  * of exits that an event delivery can cause; call before injecting anything else. */
 void reinject_vectoring(void);
 
-/* The guest executes 64-bit code. CS.L alone does not tell: a descriptor can have it in legacy mode. */
+/* The guest executes 64-bit code. CS.L alone does not tell: a descriptor can have it in legacy
+ * mode. */
 static inline bool guest_64bit(void)
 {
 	return vmread(VMCS_GUEST_CS_ACCESS) & AR_L && vmread(VMCS_GUEST_EFER) & EFER_LMA;
 }
 
-/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line: it is
- * on every hot path. */
+/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line:
+ * it is on every hot path. */
 static inline void skip_instruction(void)
 {
 	uint64_t old = vmread(VMCS_GUEST_RIP);
@@ -106,7 +109,8 @@ void deliver_nmi(struct vcpu *v);
 void on_exception_nmi(struct vcpu *v);
 void on_nmi_window(struct vcpu *v);
 
-/* --- exits ------------------------------------------------------------------------------------------ */
+/* --- exits
+ * ------------------------------------------------------------------------------------------ */
 
 void on_cr_access(struct vcpu *v);
 void on_rdmsr(struct vcpu *v);
@@ -120,7 +124,6 @@ void on_sipi(struct vcpu *v);
 void on_triple_fault(struct vcpu *v);
 void on_vmcall(struct vcpu *v);
 void on_preemption_timer(struct vcpu *v);
-
 
 /* Build the MSR bitmap from the policy table (msr_exit.c). */
 int msr_policy_init(uint8_t *bitmap);

@@ -90,16 +90,16 @@ static const struct {
 	const char *name;
 	uint32_t mask;
 } flow_words[] = {
-    {"to_server", FLOW_F_TO_SERVER},
-    {"from_client", FLOW_F_TO_SERVER},
-    {"to_client", FLOW_F_TO_CLIENT},
-    {"from_server", FLOW_F_TO_CLIENT},
-    {"established", FLOW_F_ESTABLISHED},
-    {"not_established", FLOW_F_NOT_ESTABLISHED},
-    {"no_frag", FLOW_F_NO_FRAG},
-    {"only_frag", FLOW_F_ONLY_FRAG},
-    {"stateless", 0},
-    {"no_stream", 0},
+	{"to_server", FLOW_F_TO_SERVER},
+	{"from_client", FLOW_F_TO_SERVER},
+	{"to_client", FLOW_F_TO_CLIENT},
+	{"from_server", FLOW_F_TO_CLIENT},
+	{"established", FLOW_F_ESTABLISHED},
+	{"not_established", FLOW_F_NOT_ESTABLISHED},
+	{"no_frag", FLOW_F_NO_FRAG},
+	{"only_frag", FLOW_F_ONLY_FRAG},
+	{"stateless", 0},
+	{"no_stream", 0},
 };
 
 static bool flow_word(struct parse *p, const char *word, uint32_t *mask)

@@ -104,11 +104,11 @@ static void write_state(const struct trie *t, const struct node *n, struct bytes
 			struct bytes *edges)
 {
 	struct blob_state s = {
-	    .fail = t->node[n->fail].number,
-	    .edge_first = (uint32_t)(edges->len / sizeof(uint32_t)),
-	    .depth = n->depth,
-	    .pattern = n->pattern,
-	    .dict = t->node[n->dict].number,
+		.fail = t->node[n->fail].number,
+		.edge_first = (uint32_t)(edges->len / sizeof(uint32_t)),
+		.depth = n->depth,
+		.pattern = n->pattern,
+		.dict = t->node[n->dict].number,
 	};
 
 	/* The root's edges are the table of BLOB_MPM_ROOT. */

@@ -48,8 +48,10 @@ static void put16(uint8_t out[16], u128 value)
 static uint32_t write_addresses(struct output *o, const struct addresses *a)
 {
 	struct blob_address_set set = {
-	    .v4 = {elements(o, BLOB_ADDRESS4, sizeof(struct blob_range4)), (uint32_t)a->v4.count},
-	    .v6 = {elements(o, BLOB_ADDRESS6, sizeof(struct blob_range6)), (uint32_t)a->v6.count},
+		.v4 = {elements(o, BLOB_ADDRESS4, sizeof(struct blob_range4)),
+		       (uint32_t)a->v4.count},
+		.v6 = {elements(o, BLOB_ADDRESS6, sizeof(struct blob_range6)),
+		       (uint32_t)a->v6.count},
 	};
 
 	for (size_t i = 0; i < a->v4.count; i++) {
@@ -108,8 +110,8 @@ static bool port_set(struct output *o, struct parse *p, const char *text, uint32
 	s->set = BLOB_NONE;
 	if (strcmp(text, "any") != 0) {
 		struct blob_port_set written = {
-		    {elements(o, BLOB_PORTS, sizeof(struct blob_port_range)),
-		     (uint32_t)ports.count}};
+			{elements(o, BLOB_PORTS, sizeof(struct blob_port_range)),
+			 (uint32_t)ports.count}};
 
 		for (size_t i = 0; i < ports.count; i++) {
 			struct blob_port_range r = {(uint16_t)ports.at[i].low,
@@ -265,7 +267,7 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 				continue;
 			if (c->op.kind == OP_CONTENT)
 				c->op.arg[CONTENT_STRING] =
-				    add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+					add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
 			bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
 		}
 	}

@@ -25,9 +25,9 @@ static const struct {
 	const char *name;
 	enum blob_action action;
 } actions[] = {
-    {"alert", BLOB_ALERT},
-    {"drop", BLOB_DROP},
-    {"pass", BLOB_PASS},
+	{"alert", BLOB_ALERT},
+	{"drop", BLOB_DROP},
+	{"pass", BLOB_PASS},
 };
 
 static const struct {
@@ -35,18 +35,18 @@ static const struct {
 	uint8_t classes, ip_version;
 	bool packets_only;
 } protocols[] = {
-    {"ip", ALL_CLASSES, 0, false},
-    {"ip4", ALL_CLASSES, 4, false},
-    {"ipv4", ALL_CLASSES, 4, false},
-    {"ip6", ALL_CLASSES, 6, false},
-    {"ipv6", ALL_CLASSES, 6, false},
-    {"tcp", C(TCP), 0, false},
-    {"tcp-pkt", C(TCP), 0, true},
-    {"udp", C(UDP), 0, false},
-    {"icmp", C(ICMP4) | C(ICMP6), 0, false},
-    {"icmpv4", C(ICMP4), 0, false},
-    {"icmpv6", C(ICMP6), 0, false},
-    {"ipv6-icmp", C(ICMP6), 0, false},
+	{"ip", ALL_CLASSES, 0, false},
+	{"ip4", ALL_CLASSES, 4, false},
+	{"ipv4", ALL_CLASSES, 4, false},
+	{"ip6", ALL_CLASSES, 6, false},
+	{"ipv6", ALL_CLASSES, 6, false},
+	{"tcp", C(TCP), 0, false},
+	{"tcp-pkt", C(TCP), 0, true},
+	{"udp", C(UDP), 0, false},
+	{"icmp", C(ICMP4) | C(ICMP6), 0, false},
+	{"icmpv4", C(ICMP4), 0, false},
+	{"icmpv6", C(ICMP6), 0, false},
+	{"ipv6-icmp", C(ICMP6), 0, false},
 };
 
 static bool set_action(struct parse *p, const char *word)

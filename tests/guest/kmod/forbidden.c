@@ -14,12 +14,12 @@
 
 #define NOTHING (-1) /* no exception */
 
-/* Runs one instruction; `vector` is -1, or the vector of the exception that it raised. The exception
- * table's "fault" type leaves the vector in AX. */
+/* Runs one instruction; `vector` is -1, or the vector of the exception that it raised. The
+ * exception table's "fault" type leaves the vector in AX. */
 #define TRY(insn, ...)                                                                             \
 	({                                                                                         \
 		int vector;                                                                        \
-		asm volatile("1: " insn "\n\tmovl $-1, %%eax\n2:\n" _ASM_EXTABLE_FAULT(1b, 2b)    \
+		asm volatile("1: " insn "\n\tmovl $-1, %%eax\n2:\n" _ASM_EXTABLE_FAULT(1b, 2b)     \
 			     : "=&a"(vector)                                                       \
 			     : __VA_ARGS__                                                         \
 			     : "cc", "memory");                                                    \

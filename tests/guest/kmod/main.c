@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* See vtest.h. insmod vtest.ko do=forbidden | do=read base=B size=S | do=write ... | do=rings variant=V */
+/* See vtest.h. insmod vtest.ko do=forbidden | do=read base=B size=S | do=write ... | do=rings
+ * variant=V */
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/string.h>

@@ -39,7 +39,8 @@ int try_memory(u64 base, u64 size, bool writing)
 		seen.ones += readb(map + 1234567) == 0xff && readl(map + 1234564) == ~0u;
 		seen.words++;
 		iounmap(map);
-		say("piece %llx: words %u, ones %u, writes %u", piece, seen.words, seen.ones, writes);
+		say("piece %llx: words %u, ones %u, writes %u", piece, seen.words, seen.ones,
+		    writes);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A driver of the virtual card that breaks the rules (virtio 1.2, 2.7), with a ring that works up to
- * then. The network's transmit lock keeps the real driver off meanwhile. */
+/* A driver of the virtual card that breaks the rules (virtio 1.2, 2.7), with a ring that works up
+ * to then. The network's transmit lock keeps the real driver off meanwhile. */
 #include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/kernel.h>
@@ -31,7 +31,8 @@ static void offer(struct rings *r, u16 head)
 
 static void set(struct rings *r, u16 index, u64 addr, u32 len, u16 flags, u16 next)
 {
-	r->desc[index] = (struct vring_desc){.addr = addr, .len = len, .flags = flags, .next = next};
+	r->desc[index] =
+		(struct vring_desc){.addr = addr, .len = len, .flags = flags, .next = next};
 }
 
 static void index_far(struct rings *r)
@@ -100,9 +101,15 @@ static const struct {
 	const char *name;
 	void (*act)(struct rings *r);
 } variants[] = {
-	{"index_far", index_far}, {"head_outside", head_outside}, {"next_outside", next_outside},
-	{"loop", loop},		  {"direction", direction},	  {"indirect", indirect},
-	{"outside", outside},	  {"wrap", wrap},		  {"huge", huge},
+	{"index_far", index_far},
+	{"head_outside", head_outside},
+	{"next_outside", next_outside},
+	{"loop", loop},
+	{"direction", direction},
+	{"indirect", indirect},
+	{"outside", outside},
+	{"wrap", wrap},
+	{"huge", huge},
 	{"empty", empty},
 };
 
@@ -110,9 +117,8 @@ static struct virtqueue *find_queue(struct virtio_device *device, const char *na
 {
 	struct virtqueue *queue;
 
-	list_for_each_entry(queue, &device->vqs, list)
-		if (queue->name && !strcmp(queue->name, name))
-			return queue;
+	list_for_each_entry(queue, &device->vqs,
+			    list) if (queue->name && !strcmp(queue->name, name)) return queue;
 	return NULL;
 }
 

@@ -1,5 +1,5 @@
-/* vtest: a hostile kernel module, for tests/linux. Each insmod does one thing and tells what came of
- * it in lines `vtest: ...` of the kernel's log. Loading succeeds if the thing could be tried. */
+/* vtest: a hostile kernel module, for tests/linux. Each insmod does one thing and tells what came
+ * of it in lines `vtest: ...` of the kernel's log. Loading succeeds if the thing could be tried. */
 #pragma once
 
 #include <linux/types.h>
@@ -13,5 +13,6 @@ int try_forbidden(void);
  * 2 MiB piece reads as ones, and whether a write changed anything. */
 int try_memory(u64 base, u64 size, bool writing);
 
-/* Breaks the rules of a split virtqueue of eth0, as `variant` says, and tells the device's status. */
+/* Breaks the rules of a split virtqueue of eth0, as `variant` says, and tells the device's status.
+ */
 int try_rings(const char *variant);

@@ -1,9 +1,9 @@
 /* Runs in the guest of `make bench`: how many instructions an operation takes.
  *
- * On the lab's bench model the TSC counts retired instructions, so that a loop between two RDTSC gives
- * instructions per operation, repeatable where time is not. Before and after each phase the program
- * sleeps, so that a `stats` event of Vigil falls between: exits by phase come from there. Lines:
- *   BENCH name operations instructions tsc_begin tsc_end
+ * On the lab's bench model the TSC counts retired instructions, so that a loop between two RDTSC
+ * gives instructions per operation, repeatable where time is not. Before and after each phase the
+ * program sleeps, so that a `stats` event of Vigil falls between: exits by phase come from there.
+ * Lines: BENCH name operations instructions tsc_begin tsc_end
  */
 #include <arpa/inet.h>
 #include <sched.h>
@@ -77,7 +77,7 @@ static void do_page_fault(uint64_t n)
 {
 	size_t size = n * 4096;
 	volatile char *p =
-	    mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (p == MAP_FAILED)
 		die("mmap");
@@ -171,10 +171,11 @@ static const struct {
 	void (*run)(uint64_t n);
 	uint64_t n;
 } phases[] = {
-    {"loop", do_nothing, 1000000}, {"cpuid", do_cpuid, 20000},
-    {"pci_config", do_pci, 20000}, {"getpid", do_getpid, 50000},
-    {"page_fault", do_page_fault, 4096}, {"pipe_round_trip", do_pipe, 5000},
-    {"fork_exec", do_fork_exec, 100}, {"mix", do_mix, 50}, {"frame_tx", do_frames, 2000},
+	{"loop", do_nothing, 1000000},	     {"cpuid", do_cpuid, 20000},
+	{"pci_config", do_pci, 20000},	     {"getpid", do_getpid, 50000},
+	{"page_fault", do_page_fault, 4096}, {"pipe_round_trip", do_pipe, 5000},
+	{"fork_exec", do_fork_exec, 100},    {"mix", do_mix, 50},
+	{"frame_tx", do_frames, 2000},
 };
 
 int main(int argc, char **argv)
@@ -191,7 +192,8 @@ int main(int argc, char **argv)
 
 		bool frames = phases[i].run == do_frames, pci = phases[i].run == do_pci;
 
-		if (!strcmp(which, "net") ? !frames && !pci : frames || (pci && strcmp(which, "all")))
+		if (!strcmp(which, "net") ? !frames && !pci
+					  : frames || (pci && strcmp(which, "all")))
 			continue;
 		phases[i].run(phases[i].n / 10 + 1); /* warm caches, page tables and lazy set-up */
 		settle();
@@ -199,7 +201,8 @@ int main(int argc, char **argv)
 		phases[i].run(phases[i].n);
 		end = now();
 		settle();
-		printf("BENCH %s %lu %lu %lu %lu\n", phases[i].name, phases[i].n, end - begin, begin, end);
+		printf("BENCH %s %lu %lu %lu %lu\n", phases[i].name, phases[i].n, end - begin,
+		       begin, end);
 	}
 	return 0;
 }

@@ -27,9 +27,9 @@ struct mp_protocol {
 	EFI_STATUS(EFIAPI *info)(struct mp_protocol *self, UINTN number, struct cpu_info *info);
 };
 static EFI_GUID acpi_guid = {
-    0xffe06bdd, 0x6107, 0x46a6, {0x7b, 0xb2, 0x5a, 0x9c, 0x7e, 0xc5, 0x27, 0x5c}};
+	0xffe06bdd, 0x6107, 0x46a6, {0x7b, 0xb2, 0x5a, 0x9c, 0x7e, 0xc5, 0x27, 0x5c}};
 static EFI_GUID mp_guid = {
-    0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+	0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
 
 #define PACKED __attribute__((packed))
 
@@ -60,9 +60,9 @@ struct fadt {
 	UINT32 smi_port;
 	UINT8 acpi_enable, acpi_disable, s4bios, pstate;
 	UINT32 pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm2_control, pm_timer, gpe0,
-	    gpe1;
+		gpe1;
 	UINT8 pm1_event_len, pm1_control_len, pm2_control_len, pm_timer_len, gpe0_len, gpe1_len,
-	    gpe1_base;
+		gpe1_base;
 	UINT8 cst;
 	UINT16 c2_latency, c3_latency, flush_size, flush_stride;
 	UINT8 duty_offset, duty_width, day_alarm, month_alarm, century;
@@ -121,45 +121,45 @@ struct madt {
 static struct facs facs = {.signature = {'F', 'A', 'C', 'S'}, .length = sizeof(facs), .version = 1};
 
 static struct fadt fadt = {
-    .header = {.signature = {'F', 'A', 'C', 'P'}, .revision = 4},
-    .profile = 1, /* desktop */
-    .sci = SCI_IRQ,
-    .smi_port = 0xb2,
-    .acpi_enable = 0xf1,
-    .acpi_disable = 0xf0,
-    .pm1a_event = PM_BASE,
-    .pm1a_control = PM_BASE + 4,
-    .pm_timer = PM_BASE + 8,
-    .pm1_event_len = 4,
-    .pm1_control_len = 2,
-    .pm_timer_len = 4,
-    .c2_latency = 0xfff, /* no C2, no C3 */
-    .c3_latency = 0xfff,
-    .century = 0x32,
-    .boot_arch = 3, /* legacy devices, 8042 */
-    /* WBINVD, C1, no power and no sleep button, reset register */
-    .flags = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10,
-    .reset = {IO_SPACE, 8, 0, 1, 0xcf9},
-    .reset_value = 6,
-    .x_pm1a_event = {IO_SPACE, 32, 0, 3, PM_BASE},
-    .x_pm1a_control = {IO_SPACE, 16, 0, 2, PM_BASE + 4},
-    .x_pm_timer = {IO_SPACE, 32, 0, 3, PM_BASE + 8},
+	.header = {.signature = {'F', 'A', 'C', 'P'}, .revision = 4},
+	.profile = 1, /* desktop */
+	.sci = SCI_IRQ,
+	.smi_port = 0xb2,
+	.acpi_enable = 0xf1,
+	.acpi_disable = 0xf0,
+	.pm1a_event = PM_BASE,
+	.pm1a_control = PM_BASE + 4,
+	.pm_timer = PM_BASE + 8,
+	.pm1_event_len = 4,
+	.pm1_control_len = 2,
+	.pm_timer_len = 4,
+	.c2_latency = 0xfff, /* no C2, no C3 */
+	.c3_latency = 0xfff,
+	.century = 0x32,
+	.boot_arch = 3, /* legacy devices, 8042 */
+	/* WBINVD, C1, no power and no sleep button, reset register */
+	.flags = 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 10,
+	.reset = {IO_SPACE, 8, 0, 1, 0xcf9},
+	.reset_value = 6,
+	.x_pm1a_event = {IO_SPACE, 32, 0, 3, PM_BASE},
+	.x_pm1a_control = {IO_SPACE, 16, 0, 2, PM_BASE + 4},
+	.x_pm_timer = {IO_SPACE, 32, 0, 3, PM_BASE + 8},
 };
 
 static struct madt madt = {
-    .header = {.signature = {'A', 'P', 'I', 'C'}, .revision = 3},
-    .local_apics = 0xfee00000,
-    .flags = 1, /* there are 8259s too */
-    .io_apic = {1, sizeof(struct io_apic), 0, 0, 0xfec00000, 0},
-    .timer = {2, sizeof(struct override), 0, 0, 2, 0},		   /* IRQ 0 is input 2 */
-    .sci = {2, sizeof(struct override), 0, SCI_IRQ, SCI_IRQ, 0xd}, /* level, active high */
-    .nmi = {4, sizeof(struct local_nmi), 0xff, 0, 1},		   /* LINT1 of every CPU */
+	.header = {.signature = {'A', 'P', 'I', 'C'}, .revision = 3},
+	.local_apics = 0xfee00000,
+	.flags = 1, /* there are 8259s too */
+	.io_apic = {1, sizeof(struct io_apic), 0, 0, 0xfec00000, 0},
+	.timer = {2, sizeof(struct override), 0, 0, 2, 0},	       /* IRQ 0 is input 2 */
+	.sci = {2, sizeof(struct override), 0, SCI_IRQ, SCI_IRQ, 0xd}, /* level, active high */
+	.nmi = {4, sizeof(struct local_nmi), 0xff, 0, 1},	       /* LINT1 of every CPU */
 };
 
 static VOID finish(struct header *table, UINT32 length)
 {
 	static const struct header ids = {
-	    .oem = "VIGIL ", .oem_table = "LABBOCHS", .creator = "LAB "};
+		.oem = "VIGIL ", .oem_table = "LABBOCHS", .creator = "LAB "};
 	const UINT8 *bytes = (const UINT8 *)table;
 	UINT8 sum = 0;
 
