@@ -16,8 +16,8 @@
 #include "hv/tracking.h"
 #include "hv/unit.h"
 
-#define STAY_US		     400     /* one stay at most */
-#define GAP_US		     100     /* the guest's turn before an unfinished stay goes on */
+#define STAY_US		     2000 /* one stay at most: a batch of frames; interrupts end it at once */
+#define GAP_US		     400     /* the guest's turn before an unfinished stay goes on */
 #define HANG_US		     100000  /* of its own time without progress */
 #define HANG_INIT_US	     5000000 /* before its first yield: rules are being loaded */
 #define BACKOFF_MIN_US	     1000    /* before a restart; doubled when it dies again soon */

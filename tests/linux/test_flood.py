@@ -18,8 +18,12 @@ FRAMES = 120_000
 # The card takes one frame a millisecond of guest time: what is faster waits in the TAP, whose counter
 # tells how many were taken. `Sender` keeps some thousand under way, so that none is lost before Vigil.
 SENDER = """#!/usr/bin/python3
-import os, socket, time
+import os, socket, subprocess, time
 guest, tap = os.environ["GUEST_IP"], os.environ["TAP"]
+# The answer to a probe for the guest's address would wait behind seconds of flood, and the host would
+# take the guest for gone.
+subprocess.run(["ip", "neigh", "replace", guest, "lladdr", "52:54:00:12:34:56", "nud", "permanent", "dev", tap],
+               check=True)
 def counter(name):
     with open("/sys/class/net/%s/statistics/%s" % (tap, name)) as handle:
         return int(handle.read())
@@ -129,7 +133,8 @@ sleep 75 # what waits leaves first, 544 KiB in 47 s at 115,200 baud; then the co
         lost = sum(e["hypervisor"]["count"] for e in run.of("hypervisor", "lost"))
         self.note(f"{told} alerts told, {lost} events lost and told, counters {detect}")
         # Every match is accounted for: told, lost, or suppressed by the engine's own limits.
-        self.assertEqual(detect["alert"], ALERTS + 1)
+        self.assertEqual(detect["alert"] + detect["alerts_suppressed"], ALERTS + 1)
+        self.assertEqual(len(run.alerts(302)), 1, "the one that matters was lost in the noise")
         self.assertEqual(self.missing, self.told)
         self.assertEqual(run.last()["sentry"]["restarts"], 0)
         self.assertEqual(run.last()["frames"]["dropped"], 1)

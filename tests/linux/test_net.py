@@ -78,16 +78,20 @@ class Bulk(LabCase):
         for old, new in zip(told, told[1:]):
             if new["frames"]["submitted"] - old["frames"]["submitted"] < BUSY:
                 continue
-            for group in ("exits", "net", "frames"):
+            for group in ("exits", "net", "frames", "channel"):
                 for key, value in new[group].items():
                     total[key] = total.get(key, 0) + value - old[group].get(key, 0)
         frames = total["submitted"]
         self.assertGreater(frames, BYTES // 1514)
         own = sum(total[k] for k in NET_EXITS)
-        self.note(f"{phase}: {frames} frames, {own / frames:.3f} register exits and "
-                  f"{total['preemption_timer'] / frames:.3f} timer exits per frame "
+        # The alert port's refills are timer exits too, 16 bytes each (PC16550D, 8.6.2); with statistics
+        # every second some 150 of them, whether there is traffic or not.
+        refills = total["bytes"] // 16
+        timer = total["preemption_timer"]
+        self.note(f"{phase}: {frames} frames, {own / frames:.3f} register exits and {timer / frames:.3f} timer exits "
+                  f"per frame, {refills / frames:.3f} of these for the alert port "
                   f"({', '.join(f'{k} {total[k]}' for k in (*NET_EXITS, 'polls', 'irq_raised', 'mode_switches'))})")
-        self.assertLess((own + total["preemption_timer"]) / frames, EXITS_PER_FRAME)
+        self.assertLess((own + timer - min(refills, timer)) / frames, EXITS_PER_FRAME)
         self.assertEqual(total["faults"], 0)
 
 
