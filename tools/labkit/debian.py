@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .paths import LabError, cache, say
+from .paths import LabError, cache, locked, say
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -57,7 +57,13 @@ class Apt:
         self.config = self.root / "apt.conf"
 
     def prepare(self, refresh: bool = False) -> None:
-        """Write the configuration and get the indexes, unless those here are fresh enough."""
+        """Write the configuration and get the indexes, unless those here are fresh enough. One at a
+        time: several fetches share them, and apt's own locks are off."""
+        with locked(f"apt-{self.root.name}"):
+            self.prepare_locked(refresh)
+
+    def prepare_locked(self, refresh: bool) -> None:
+        """prepare(), with the lock."""
         stamp = self.root / "updated"
         if not refresh and stamp.exists() and time.time() - stamp.stat().st_mtime < INDEX_MAX_AGE:
             return
@@ -88,7 +94,12 @@ class Apt:
             encoding="utf-8",
         )
         say(f"fetch: package index of {self.suite} ({self.kind}) from {main}")
-        self.run("apt-get", "-qq", "update", timeout=600)
+        try:
+            self.run("apt-get", "-qq", "update", timeout=600)
+        except LabError as error:  # a mirror that is being renewed, a dropped connection: once more
+            say(f"fetch: {' '.join(str(error).split())}; again")
+            time.sleep(5)
+            self.run("apt-get", "-qq", "update", timeout=600)
         stamp.touch()
 
     def run(
