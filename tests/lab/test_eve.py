@@ -97,6 +97,27 @@ class ChannelTest(unittest.TestCase):
         self.assertEqual(got["exits"], {"io": 20, "cpuid": 1, "preemption_timer": 5})
         self.assertEqual((got["frames"], got["exits_per_frame"]), ({"submitted": 100}, 0.25))
 
+    def test_bulk(self) -> None:
+        channel = Channel()
+        # (frames, io, timer, bytes of the channel): quiet, bulk, quiet again
+        for seq, (frames, io, timer, sent) in enumerate(
+            [(0, 10, 10, 0), (50, 60, 160, 1600), (1050, 160, 260, 3200), (1060, 999, 999, 9999)], 1
+        ):
+            body = {
+                "exits": {"io": io, "preemption_timer": timer, "cpuid": 7 * io},
+                "frames": {"submitted": frames},
+                "channel": {"bytes": sent},
+            }
+            channel.line(event("hypervisor", seq, action="stats", **body))
+            if seq == 1:
+                channel.base = channel.stats
+        got = channel.since_ready()
+        assert got is not None
+        self.assertEqual(
+            got["bulk"],
+            {"frames": 1000, "exits": 200, "alert_port_refills": 100, "exits_per_frame": 0.1},
+        )
+
     def test_holes_in_seq(self) -> None:
         channel = Channel()
         for seq in (1, 2, 5, 4, 6, 9):

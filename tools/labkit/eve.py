@@ -10,6 +10,9 @@ from typing import Any
 # Exits that the network path may cause: register accesses, polls, interrupts; not those of
 # address-space switches, CPUID and MSRs.
 NETWORK_EXITS = ("io", "preemption_timer", "ept_violation", "exception", "external_interrupt")
+# Frames between two `stats` that make the time between them a bulk transfer.
+BULK_FRAMES = 200
+UART_FIFO = 16  # bytes of the alert port that one timer exit refills (PC16550D, 8.6.2)
 MAX_LINE = 1 << 16  # a longer line is cut: a broken or hostile sender must not eat the memory
 # CSI and other escape sequences that firmware sends to a serial console.
 ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>78cDEHM])")
@@ -56,6 +59,9 @@ class Channel:
         self.broken = 0  # lines that begin like an event and are none
         self.holes = 0  # events whose seq says that others were lost before them
         self._seq: int | None = None
+        # Of the intervals with bulk traffic: frames, exits that the network path may have caused, and
+        # those of them that refilled the alert port, which go on whether there is traffic or not.
+        self.bulk: Counter[str] = Counter()
 
     def line(self, line: bytes) -> dict[str, Any] | None:
         """Take one line; the event it holds, None for a plain log line."""
@@ -79,6 +85,7 @@ class Channel:
         if isinstance(action, str):
             self.actions[f"{kind}/{action}"] += 1
         if kind == "hypervisor" and action == "stats" and isinstance(body, dict):
+            self._bulk(self.stats, body)
             self.stats = body
             self.stats_seen += 1
             self.quiet_stats += 1
@@ -87,6 +94,23 @@ class Channel:
             if kind == "hypervisor" and action == "ready":
                 self.ready = True
         return event
+
+    def _bulk(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+        def moved(group: str, key: str) -> int:
+            a, b = old.get(group), new.get(group)
+            if not isinstance(a, dict) or not isinstance(b, dict):
+                return 0
+            x, y = a.get(key, 0), b.get(key, 0)
+            return y - x if isinstance(x, int) and isinstance(y, int) else 0
+
+        frames = moved("frames", "submitted")
+        if frames < BULK_FRAMES:
+            return
+        self.bulk["frames"] += frames
+        self.bulk["exits"] += sum(moved("exits", k) for k in NETWORK_EXITS)
+        self.bulk["alert_port_refills"] += min(
+            moved("channel", "bytes") // UART_FIFO, moved("exits", "preemption_timer")
+        )
 
     def _sequence(self, seq: object) -> None:
         if not isinstance(seq, int):
@@ -112,6 +136,10 @@ class Channel:
         if frames > 0:
             spent = sum(result.get("exits", {}).get(k, 0) for k in NETWORK_EXITS)
             result["exits_per_frame"] = round(spent / frames, 4)
+        if self.bulk["frames"]:
+            spent = self.bulk["exits"] - self.bulk["alert_port_refills"]
+            per_frame = round(spent / self.bulk["frames"], 4)
+            result["bulk"] = {**self.bulk, "exits_per_frame": per_frame}
         return result
 
     def exits(self) -> dict[str, int]:
