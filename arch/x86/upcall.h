@@ -1,4 +1,5 @@
-/* The calls from arch/x86 into hv/: all of them, so that nothing else goes upwards.
+/* What exit handlers report to hv/. Some files here still call hv's services directly (events, channel,
+ * timers, guest memory, reset): those belong here too.
  *
  * Exit context on the calling CPU, no lock held, none blocks. Implemented in hv/.
  */

@@ -70,8 +70,9 @@ class Bulk(LabCase):
             spent, carried = self.exits_of(run, phase)
             exits += spent
             frames += carried
-        # Held over the whole transfer: in a single phase the card's mode (polling or interrupts) depends on
-        # how the emulator's time keeps up with the host's, which is no property of Vigil.
+        # The issue asks for one figure of bulk traffic, so it is held over all four transfers. This is weaker
+        # than a bound for each: a single phase was seen at 0.37 when the card left polling 24 times, and why
+        # it does so in some runs and not in others has not been found (net/dev/intr.c).
         self.note(f"all phases: {exits / frames:.3f} exits per frame")
         self.assertLess(exits / frames, EXITS_PER_FRAME)
 
