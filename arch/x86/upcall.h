@@ -1,5 +1,5 @@
-/* What exit handlers report to hv/. Some files here still call hv's services directly (events, channel,
- * timers, guest memory, reset): those belong here too.
+/* What exit handlers report to hv/. Some files here still call hv's services directly (events,
+ * channel, timers, guest memory, reset): those belong here too.
  *
  * Exit context on the calling CPU, no lock held, none blocks. Implemented in hv/.
  */
