@@ -375,7 +375,7 @@ void on_vmcall(struct vcpu *v)
 		leave(v);
 	else if (!vmx.sealed && v->regs.rax == SEAL_CALL)
 		close_launch(v);
-	else
+	else if (!hook_hit(v))
 		inject_ud();
 }
 

@@ -80,12 +80,12 @@ static inline bool guest_64bit(void)
 	return vmread(VMCS_GUEST_CS_ACCESS) & AR_L && vmread(VMCS_GUEST_EFER) & EFER_LMA;
 }
 
-/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line:
- * it is on every hot path. */
-static inline void skip_instruction(void)
+/* Step over the instruction that exited, or so many bytes: RIP, STI and MOV SS blocking,
+ * single-step trap. In line: it is on every hot path. */
+static inline void skip_bytes(uint64_t length)
 {
 	uint64_t old = vmread(VMCS_GUEST_RIP);
-	uint64_t rip = old + vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	uint64_t rip = old + length;
 	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
@@ -97,6 +97,11 @@ static inline void skip_instruction(void)
 	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG,
 			vmread(VMCS_GUEST_PENDING_DEBUG) | 1u << 14 /* BS (SDM table 25-4) */);
+}
+
+static inline void skip_instruction(void)
+{
+	skip_bytes(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
 /* Primary processor-based controls: set or clear bits that may be toggled. */
@@ -138,6 +143,16 @@ void memory_seal(void);
 bool memory_hidden(uint64_t base, uint64_t size);
 /* Tell all CPUs that rights were removed. */
 void ept_flush_all(void *ctx);
+
+/* Hooks (hook.c). A VMCALL at a site: true if it was one. */
+bool hook_hit(struct vcpu *v);
+/* A violation, with ept_lock held: what it was about. */
+enum hook_violation { HOOK_VIOLATION_OTHER, HOOK_VIOLATION_DONE, HOOK_VIOLATION_GUARD };
+enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual);
+/* The instruction under VIEW_STEP is done, or given up. Without ept_lock. */
+void hook_stepped(struct vcpu *v);
+/* Take a sample if it is time; the TSC of the next, 0: none are taken. */
+uint64_t hook_sample(struct vcpu *v, uint64_t now);
 
 /* A VM entry that failed: a sentence with the violated rule, and panic. Any VMCS. */
 __attribute__((noreturn)) void entry_failed(const char *what);
