@@ -106,6 +106,20 @@ struct abi_hook {
 	uint8_t pad;
 };
 
+/* What a CPU of the guest's has in its registers, for ABI_CALL_CPU. */
+struct abi_cpu {
+	uint32_t index;
+	uint32_t idt_limit, gdt_limit;
+	uint32_t pad;
+	uint64_t idt_base, gdt_base;
+	uint64_t cr0, cr3, cr4, efer; /* as the guest sees them */
+	uint64_t lstar, cstar, star, fmask;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t gs_base; /* the kernel's */
+	uint64_t rip;	  /* at which it was interrupted */
+	uint64_t cpl;
+};
+
 /* --- events that the core tells
  * ------------------------------------------------------------------- */
 
@@ -227,6 +241,7 @@ struct abi_ctl {
 	/* Written by the sentry for ABI_CALL_LOG and ABI_CALL_HOOK. */
 	char message[256];
 	struct abi_hook hook;
+	struct abi_cpu cpu; /* written by the core at ABI_CALL_CPU */
 
 	struct abi_index request, reply, output;
 };
@@ -257,6 +272,7 @@ enum abi_call {
 			    EPT, or memory that can't be hooked), -EINVAL (no such site), -ENOSPC */
 	ABI_CALL_GUARD,	 /* Guard guest-physical [RDI, RDI + RSI) against writes (RSI bit 0 set:
 			    guard no longer), page granular. RAX as for ABI_CALL_HOOK */
+	ABI_CALL_CPU,	 /* Fill abi_ctl.cpu with the registers of the CPU that runs this stay */
 	ABI_CALLS
 };
 
