@@ -277,6 +277,14 @@ static bool do_call(struct stay *stay)
 		(void)tracking_forget(call.arg[0], &count, &last);
 		sentry_vm_return(count, last);
 		return true;
+	case ABI_CALL_CPU: {
+		struct abi_cpu cpu;
+
+		sentry_vm_guest(&cpu);
+		sentry_ctl()->cpu = cpu;
+		sentry_vm_return(0, 0);
+		return true;
+	}
 	case ABI_CALL_GUEST:
 	case ABI_CALL_HOOK:
 	case ABI_CALL_GUARD:
