@@ -61,6 +61,7 @@ struct leave_state {
 #define WORK_EPT   1u /* the EPT lost rights: INVEPT */
 #define WORK_TIMER 2u /* the preemption timer's deadline has moved */
 #define WORK_INIT  4u /* an INIT came while the sentry ran here */
+#define WORK_TRACK 8u /* CR3 writes shall exit, or no longer (vmx.quiet_cr3) */
 
 /* Which root of the EPT a CPU uses (vmx/hook.c). */
 enum vcpu_view { VIEW_CODE, VIEW_DATA, VIEW_STEP };

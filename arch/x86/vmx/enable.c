@@ -122,7 +122,7 @@ static void cr3_init(const struct boot_info *info)
 		.reserved = cr3_reserved(vmx.phys_bits, lam),
 		.pair = pti_pair,
 	};
-	if (info->config.tracking == TRACKING_EXACT)
+	if (info->config.tracking != TRACKING_OFF)
 		set->word[CONTROL_PRIMARY] |= PRIMARY_CR3_LOAD;
 	else
 		set->word[CONTROL_PRIMARY] &= ~PRIMARY_CR3_LOAD;

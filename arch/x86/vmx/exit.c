@@ -246,6 +246,8 @@ void vmx_do_pending(struct vcpu *v)
 	}
 	if (work & WORK_EPT)
 		invept(INVEPT_ALL, 0); /* the views' roots too */
+	if (work & WORK_TRACK)
+		cr3_exiting(v);
 	if (work & WORK_INIT)
 		on_init(v);
 	if (v->nmi_pending)

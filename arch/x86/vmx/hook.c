@@ -464,8 +464,11 @@ void arch_guest_kernel(uint64_t base, uint64_t offset)
 {
 	current_offset = offset;
 	__atomic_store_n(&direct_map, base, __ATOMIC_RELEASE);
+	/* Where each CR3 write would have to be emulated, hooks and samples take over. */
+	vmx.quiet_cr3 =
+		base && (boot_facts()->config.tracking == TRACKING_LIFECYCLE || !vmx.cr3.targets);
 	for (uint32_t i = 0; i < vmx.ncpu; i++)
-		vcpu_work(vmx.cpu[i], WORK_TIMER);
+		vcpu_work(vmx.cpu[i], WORK_TIMER | WORK_TRACK);
 }
 
 static int hook_unit(struct boot_info *info)

@@ -31,6 +31,7 @@ struct vmx_shared {
 	uint8_t *msr_bitmap, *io_bitmap;
 	struct cr3_config cr3;
 	struct cr3_pti pti;
+	bool quiet_cr3; /* CR3 writes don't exit although tracking is on: hooks tell enough */
 	bool sealed; /* the launch interface is dead */
 	uint32_t ncpu;
 	struct vcpu **cpu; /* [ncpu] */
@@ -118,6 +119,8 @@ void on_nmi_window(struct vcpu *v);
  * ------------------------------------------------------------------------------------------ */
 
 void on_cr_access(struct vcpu *v);
+/* Make CR3 writes of this CPU exit as vmx.quiet_cr3 and the configuration say. */
+void cr3_exiting(struct vcpu *v);
 void on_rdmsr(struct vcpu *v);
 void on_wrmsr(struct vcpu *v);
 void on_xsetbv(struct vcpu *v);
