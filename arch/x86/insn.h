@@ -185,12 +185,24 @@ static inline uint64_t vmread(uint32_t field)
 	return v;
 }
 
+/* 0, or -EIO when the CPU has no such field or no current VMCS. */
+static inline int vmread_checked(uint32_t field, uint64_t *value)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmread %2, %1; setna %0"
+			 : "=q"(fail), "=r"(*value)
+			 : "r"((uint64_t)field)
+			 : "cc");
+	return fail ? -EIO : 0;
+}
+
 static inline void vmwrite(uint32_t field, uint64_t value)
 {
 	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(value) : "cc");
 }
 
-/* 0, or -EIO when the CPU has no such field or no current VMCS. */
+/* As vmread_checked. */
 static inline int vmwrite_checked(uint32_t field, uint64_t value)
 {
 	uint8_t fail;

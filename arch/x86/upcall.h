@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "hv/io_dispatch.h"
 
@@ -16,6 +18,10 @@ void upcall_hidden_access(uint64_t gpa, uint64_t rip, bool write);
 
 /* All CPUs are launched; the OS loader is next. */
 void upcall_sealed(void);
+
+/* Ask the sentry which rule the failed VM entry of `record` broke (struct entry_record). True: a
+ * sentence of printable characters is in `text`. The sentry's last act: it is not entered again. */
+bool upcall_explain(const void *record, size_t size, char *text, size_t room);
 
 /* Run due timers; returns the next deadline (TSC) or 0. */
 uint64_t timers_run(uint64_t now);

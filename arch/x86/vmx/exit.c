@@ -3,7 +3,6 @@
 #include "arch/x86/timer.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "arch/x86/vmx/entry_check.h"
 #include "hv/core.h"
 #include "hv/counter.h"
 #include "hv/event.h"
@@ -14,7 +13,6 @@
 void vmx_handle_exit(struct vcpu *v);
 bool vmx_fast_exit(struct vcpu *v);
 void vmx_do_pending(struct vcpu *v);
-void vmx_resume_failed(struct vcpu *v);
 
 static void on_cpuid(struct vcpu *v)
 {
@@ -123,16 +121,10 @@ static void on_machine_check(struct vcpu *v)
 	panic("machine check during VM entry");
 }
 
-static void on_invalid_guest_state(struct vcpu *v)
+static void on_entry_failure(struct vcpu *v)
 {
 	(void)v;
-	entry_failed("invalid guest state");
-}
-
-static void on_msr_loading(struct vcpu *v)
-{
-	(void)v;
-	entry_failed("MSR loading");
+	entry_failed((uint32_t)vmread(VMCS_EXIT_REASON));
 }
 
 void on_preemption_timer(struct vcpu *v)
@@ -169,8 +161,8 @@ static exit_handler *const handlers[EXIT_REASONS] = {
 	[EXIT_IO] = on_io,
 	[EXIT_RDMSR] = on_rdmsr,
 	[EXIT_WRMSR] = on_wrmsr,
-	[EXIT_INVALID_GUEST_STATE] = on_invalid_guest_state,
-	[EXIT_MSR_LOADING] = on_msr_loading,
+	[EXIT_INVALID_GUEST_STATE] = on_entry_failure,
+	[EXIT_MSR_LOADING] = on_entry_failure,
 	[EXIT_MONITOR_TRAP] = on_monitor_trap,
 	[EXIT_MACHINE_CHECK] = on_machine_check,
 	[EXIT_EPT_VIOLATION] = on_ept_violation,
@@ -293,28 +285,6 @@ void vmx_handle_exit(struct vcpu *v)
 		on_unexpected(v, basic);
 	else
 		handlers[basic](v);
-}
-
-static uint64_t read_field(void *ctx, enum vmcs_field field)
-{
-	(void)ctx;
-	return vmread(field);
-}
-
-void entry_failed(const char *what)
-{
-	struct entry_check check = {read_field, NULL, &vmx.caps, vmx.phys_bits};
-	char rule[160];
-
-	if (!entry_check(&check, rule, sizeof(rule)))
-		format_text(rule, sizeof(rule), "no violated rule found");
-	panic("VM-entry failure (%s): %s", what, rule);
-}
-
-void vmx_resume_failed(struct vcpu *v)
-{
-	(void)v;
-	entry_failed(vm_instruction_error((uint32_t)vmread(VMCS_INSTRUCTION_ERROR)));
 }
 
 static int exit_unit(struct boot_info *info)

@@ -139,8 +139,11 @@ bool memory_hidden(uint64_t base, uint64_t size);
 /* Tell all CPUs that rights were removed. */
 void ept_flush_all(void *ctx);
 
-/* A VM entry that failed: a sentence with the violated rule, and panic. Any VMCS. */
-__attribute__((noreturn)) void entry_failed(const char *what);
+/* A VM entry that failed (entry_failure.c): a sentence with the violated rule, and panic. The VMCS
+ * that is current, the guest's or the sentry's. `reason`: of the exit, 0 when there was none. */
+__attribute__((noreturn)) void entry_failed(uint32_t reason);
+/* For the panic: the VMCS fields of an entry that nobody has explained. */
+void entry_print_fields(void (*print)(const char *fmt, ...));
 
 /* Raise WORK bits on another CPU or this one. */
 static inline void vcpu_work(struct vcpu *v, uint32_t bits)
