@@ -1,9 +1,9 @@
 /* Exceptions and NMIs in root mode, and what a panic shows. */
 #include "arch/x86/cpu.h"
+#include "arch/x86/power.h"
 #include "arch/x86/vmx/exit_reason.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
-#include "hv/machine.h"
+#include "hv/panic.h"
 
 /* What entry.S pushes: registers, vector, error code, then the processor's frame. */
 struct fault_frame {

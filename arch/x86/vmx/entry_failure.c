@@ -6,7 +6,7 @@
 #include "arch/x86/vmx/entry_record.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/abi.h"
-#include "hv/core.h"
+#include "hv/panic.h"
 
 void vmx_resume_failed(struct vcpu *v);
 

@@ -3,11 +3,10 @@
 #include "arch/x86/timer.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
 #include "hv/counter.h"
-#include "hv/event.h"
 #include "hv/log.h"
-#include "hv/timer.h"
+#include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 void vmx_handle_exit(struct vcpu *v);
@@ -52,7 +51,7 @@ static void on_io(struct vcpu *v)
 		inject_gp();
 		return;
 	}
-	io_dispatch(&access);
+	upcall_io(&access);
 	if (!access.write) {
 		if (access.size == 4)
 			v->regs.rax = access.value;
@@ -88,8 +87,7 @@ static void on_task_switch(struct vcpu *v)
 	uint32_t selector = (uint32_t)vmread(VMCS_EXIT_QUALIFICATION) & 0xffff;
 
 	(void)v;
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
-		   EXIT_TASK_SWITCH);
+	upcall_guest_fault(ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), EXIT_TASK_SWITCH);
 	inject_exception(VECTOR_TS, true, selector & 0xfffcu);
 }
 
@@ -184,8 +182,7 @@ static exit_handler *const handlers[EXIT_REASONS] = {
 /* An exit that no control of ours asks for: the instruction is refused, the machine goes on. */
 static void on_unexpected(struct vcpu *v, uint32_t reason)
 {
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
-		   reason);
+	upcall_guest_fault(ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), reason);
 	log_warn("CPU %u: unexpected exit %u (%s)", v->index, reason, exit_reason_name(reason));
 	inject_ud();
 }
@@ -197,7 +194,7 @@ static void on_unexpected(struct vcpu *v, uint32_t reason)
 static void program_timer(struct vcpu *v)
 {
 	uint64_t now = rdtsc(), deadline = v->timer_deadline, ticks = 0xffffffff;
-	uint64_t share = time_us(GUEST_SHARE_US);
+	uint64_t share = GUEST_SHARE_US * boot_facts()->tsc_khz / 1000;
 	uint32_t rate = (uint32_t)(vmx.caps.misc & VMX_MISC_TIMER_RATE);
 
 	if (deadline) {
@@ -227,7 +224,8 @@ void vmx_do_pending(struct vcpu *v)
 	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
 
 	if (work & WORK_TIMER) {
-		v->timer_deadline = timers_run(rdtsc()); /* the earliest of all, whoever armed it */
+		v->timer_deadline =
+			upcall_timers(rdtsc()); /* the earliest of all, whoever armed it */
 		__atomic_and_fetch(&v->work, ~WORK_TIMER, __ATOMIC_ACQ_REL);
 		program_timer(v);
 	}

@@ -1,9 +1,9 @@
 /* The MSRs that Vigil traps: one table says which, and what happens (DESIGN: those that would reach
  * around EPT, those that show VMX, and those that mark the guest's boot). */
+#include "arch/x86/upcall.h"
 #include "arch/x86/vmx/bitmap.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/counter.h"
-#include "hv/event.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/unit.h"
@@ -79,8 +79,7 @@ static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
 	int err;
 
 	if (memory_hidden(value & 0x000ffffffffff000ull, 4096)) {
-		event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP),
-			   value);
+		upcall_guest_fault(ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP), value);
 		return -EACCES;
 	}
 	err = wrmsr_safe(msr, value);

@@ -3,9 +3,9 @@
 #include "arch/x86/string.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/abi.h"
-#include "hv/core.h"
 #include "hv/errno.h"
 #include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 /* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are
