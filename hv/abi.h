@@ -6,7 +6,8 @@
  * that the core needs are kept in the core's own memory too. Pure: compiled for the host as well.
  *
  * Layout of the shared area (sizes in bytes, all page aligned):
- *   struct abi_ctl | requests (core -> sentry) | replies (sentry -> core) | output bytes | frames
+ *   struct abi_ctl | requests (core -> sentry) | replies (sentry -> core) | output bytes | frames |
+ *   record of a failed VM entry
  */
 #pragma once
 
@@ -252,7 +253,9 @@ struct abi_ctl {
 #define ABI_OFF_REP	(ABI_OFF_REQ + ABI_ROUND(ABI_REQUESTS * sizeof(struct abi_request)))
 #define ABI_OFF_OUT	(ABI_OFF_REP + ABI_ROUND(ABI_REPLIES * sizeof(struct abi_reply)))
 #define ABI_OFF_FRAMES	(ABI_OFF_OUT + ABI_ROUND(ABI_OUTPUT))
-#define ABI_SHARED_SIZE (ABI_OFF_FRAMES + (uint64_t)ABI_SLOTS * ABI_FRAME_SIZE)
+#define ABI_OFF_RECORD	(ABI_OFF_FRAMES + (uint64_t)ABI_SLOTS * ABI_FRAME_SIZE)
+#define ABI_RECORD_SIZE 8192 /* room for a struct entry_record (arch/x86/vmx/entry_record.h) */
+#define ABI_SHARED_SIZE (ABI_OFF_RECORD + ABI_RECORD_SIZE)
 
 /* --- hypercalls: VMCALL, number in RAX, arguments RDI, RSI, result RAX (RDX)
  * ------------------------- */
@@ -285,5 +288,11 @@ enum abi_call {
 #define ABI_SENTRY_WINDOW 0x0000400000000000ul /* guest-physical memory, read-only */
 #define ABI_SENTRY_STACK  (256 * 1024)	       /* bytes; an unmapped page lies below */
 
-/* Entry: RDI = ABI_SENTRY_SHARED, RSP 16-byte aligned less 8, interrupts off, SSE (and AVX where
- * the CPU has it) usable, exceptions kill. A restart begins there again with fresh memory. */
+/* Entry: RDI = ABI_SENTRY_SHARED, RSI = enum abi_start, RSP 16-byte aligned less 8, interrupts off,
+ * SSE (and AVX where the CPU has it) usable, exceptions kill. A restart begins there again with
+ * fresh memory. */
+enum abi_start {
+	ABI_START_RUN,
+	ABI_START_EXPLAIN, /* over whatever the last life has left: name the rule that the VM entry
+			      of the record broke (ABI_CALL_LOG), once; nothing comes after it */
+};

@@ -1,3 +1,4 @@
+#include "arch/x86/power.h"
 #include "arch/x86/uart.h"
 #include "hv/channel.h"
 #include "hv/core.h"
@@ -5,6 +6,7 @@
 #include "hv/errno.h"
 #include "hv/log.h"
 #include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 extern const struct unit __units_start[], __units_end[];

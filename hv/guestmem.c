@@ -1,5 +1,6 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/string.h"
+#include "arch/x86/upcall.h"
 #include "hv/errno.h"
 #include "hv/guestmem.h"
 #include "hv/machine.h"
@@ -42,6 +43,11 @@ int gm_read(uint64_t gpa, void *dst, size_t len)
 		return -EFAULT;
 	memcpy(dst, (const void *)gpa, len);
 	return 0;
+}
+
+int upcall_guest_read(uint64_t gpa, void *dst, size_t len)
+{
+	return gm_read(gpa, dst, len);
 }
 
 int gm_write(uint64_t gpa, const void *src, size_t len)

@@ -4,6 +4,7 @@
 #include "hv/counter.h"
 #include "hv/errno.h"
 #include "hv/event.h"
+#include "hv/guestmem.h"
 #include "hv/hook.h"
 #include "hv/lock.h"
 #include "hv/machine.h"
@@ -138,7 +139,8 @@ int64_t hook_call(uint64_t number, uint64_t a, uint64_t b)
 			return -EINVAL;
 		return b ? arch_hook_set((uint32_t)a, &hook) : arch_hook_clear((uint32_t)a);
 	default:
-		return arch_guard(a, b & ~0xfffull, !(b & 1));
+		return gm_valid(a, b & ~0xfffull) ? arch_guard(a, b & ~0xfffull, !(b & 1))
+						  : -EFAULT;
 	}
 }
 

@@ -1,9 +1,9 @@
 #include <stddef.h>
 #include "arch/x86/insn.h"
 #include "arch/x86/intercept.h"
+#include "arch/x86/upcall.h"
 #include "hv/errno.h"
 #include "hv/io.h"
-#include "hv/io_dispatch.h"
 #include "hv/lock.h"
 
 struct range {
@@ -119,7 +119,7 @@ __attribute__((noinline)) static void dispatch_unhinted(struct io_access *access
 	}
 }
 
-void io_dispatch(struct io_access *access)
+void upcall_io(struct io_access *access)
 {
 	const struct range *r = __atomic_load_n(&last, __ATOMIC_RELAXED);
 

@@ -7,17 +7,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "arch/x86/io_access.h"
 
-/* One access of the guest, already checked: it lies wholly in the handler's range (an access that
- * crosses a range's end is split by bytes). */
-struct io_access {
-	uint16_t port;
-	uint8_t size; /* 1, 2 or 4 bytes */
-	bool write;
-	uint32_t value; /* written value; or to be filled by the handler, low `size` bytes count */
-};
-
-/* Exit context on the accessing CPU, no lock held, must not block. */
+/* Carries out one access that lies wholly in the handler's range (one that crosses a range's end is
+ * split by bytes). Exit context on the accessing CPU, no lock held, must not block. */
 typedef void io_handler(void *ctx, struct io_access *access);
 
 #define IO_RANGES 16
@@ -35,21 +28,6 @@ int io_move(int id, uint16_t base, bool enable);
  * core, because PCI configuration accesses are hot; host tests bring their own. */
 #ifdef VIGIL_CORE
 #include "arch/x86/insn.h"
-
-static inline uint32_t io_in(uint16_t port, uint8_t size)
-{
-	return size == 4 ? in32(port) : size == 2 ? in16(port) : in8(port);
-}
-
-static inline void io_out(uint16_t port, uint8_t size, uint32_t value)
-{
-	if (size == 4)
-		out32(port, value);
-	else if (size == 2)
-		out16(port, (uint16_t)value);
-	else
-		out8(port, (uint8_t)value);
-}
 #else
 uint32_t io_in(uint16_t port, uint8_t size);
 void io_out(uint16_t port, uint8_t size, uint32_t value);

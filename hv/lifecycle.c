@@ -1,8 +1,8 @@
 /* The life of the machine under Vigil: start, periodic statistics, hidden accesses, the end. */
+#include "arch/x86/exit_counters.h"
 #include "arch/x86/power.h"
 #include "arch/x86/upcall.h"
 #include "hv/channel.h"
-#include "hv/core.h"
 #include "hv/counter.h"
 #include "hv/counters.h"
 #include "hv/event.h"
@@ -60,6 +60,7 @@ void upcall_sealed(void)
 {
 	const struct boot_info *info = boot_facts();
 
+	channel_go_async();
 	log_info("%u CPU%s under Vigil", info->ncpu, info->ncpu == 1 ? "" : "s");
 	event_post(ABI_EVENT_START, time_now(), 0, 0);
 	event_post(ABI_EVENT_READY, time_now(), 0, 0);
@@ -80,7 +81,12 @@ void upcall_hidden_access(uint64_t gpa, uint64_t rip, bool write)
 	tell_hidden();
 }
 
-void machine_reset(const char *why)
+void upcall_guest_fault(enum abi_guest_fault what, uint64_t rip, uint64_t detail)
+{
+	event_post(ABI_EVENT_GUEST_FAULT, what, rip, detail);
+}
+
+void upcall_guest_ended(const char *why)
 {
 	log_error("%s: the machine is reset", why);
 	for (uint32_t i = 0; i < 8; i++) /* the sentry writes its events, a stay at a time */

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include "arch/x86/sentry_vm.h"
 #include "arch/x86/string.h"
+#include "arch/x86/upcall.h"
 #include "hv/channel.h"
 #include "hv/counter.h"
 #include "hv/errno.h"
@@ -224,10 +225,25 @@ static void restart_slice(void)
 /* --- hypercalls
  * --------------------------------------------------------------------------------------------- */
 
-static void call_log(uint64_t len)
+/* What the sentry says in abi_ctl.message, copied once, cut, and printable. */
+static void copy_message(char *text, uint64_t len, size_t room)
 {
 	struct abi_ctl *ctl = sentry_ctl();
-	char text[sizeof(ctl->message) + 1];
+
+	if (len > sizeof(ctl->message))
+		len = sizeof(ctl->message);
+	if (len >= room)
+		len = room - 1;
+	memcpy(text, ctl->message, len);
+	text[len] = 0;
+	for (uint64_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e)
+			text[i] = text[i] == 0 ? 0 : ' ';
+}
+
+static void call_log(uint64_t len)
+{
+	char text[sizeof(((struct abi_ctl *)0)->message) + 1];
 	uint64_t now = time_now();
 
 	if (now - log_window > time_us(1000000)) {
@@ -236,13 +252,7 @@ static void call_log(uint64_t len)
 	}
 	if (log_lines++ >= LOG_LINES_PER_SECOND)
 		return;
-	if (len > sizeof(ctl->message))
-		len = sizeof(ctl->message);
-	memcpy(text, ctl->message, len);
-	text[len] = 0;
-	for (uint64_t i = 0; i < len; i++)
-		if (text[i] < 0x20 || text[i] > 0x7e)
-			text[i] = text[i] == 0 ? 0 : ' ';
+	copy_message(text, len, sizeof(text));
 	log_info("sentry: %s", text);
 }
 
@@ -314,7 +324,7 @@ static void run(struct stay *stay)
 
 	/* A guest that left an interrupt pending for ever would keep the sentry from running, and
 	 * have it taken for hung. */
-	sentry_vm_begin(cut_short >= SHORT_STAYS);
+	sentry_vm_begin(cut_short >= SHORT_STAYS ? SENTRY_HOLD_DISABLED : SENTRY_HOLD_NONE);
 	while (on) {
 		why = sentry_vm_enter(deadline, &stay->fault);
 		switch (why) {
@@ -403,6 +413,28 @@ void sentry_work(void)
 	}
 	if (again)
 		sentry_wake(time_now() + time_us(GAP_US));
+}
+
+/* The lock is kept: what the sentry was at is over. If another CPU has it, nobody is asked. */
+bool upcall_explain(const void *record, size_t size, char *text, size_t room)
+{
+	uint64_t deadline = time_now() + time_us(HANG_US);
+	enum sentry_exit why = SENTRY_EXIT_FAULT;
+	struct sentry_call call = {.number = ABI_CALLS};
+	struct sentry_fault fault;
+
+	if (!spin_trylock(&lock))
+		return false;
+	sentry_memory_explain(record, size);
+	sentry_vm_begin(SENTRY_HOLD_ALL);
+	do
+		why = sentry_vm_enter(deadline, &fault);
+	while (why == SENTRY_EXIT_INTERRUPT && time_now() < deadline);
+	if (why == SENTRY_EXIT_CALL)
+		sentry_vm_call(&call);
+	sentry_vm_end();
+	copy_message(text, call.arg[0], room);
+	return call.number == ABI_CALL_LOG;
 }
 
 static void wake(struct hv_timer *timer)

@@ -144,7 +144,7 @@ int sentry_memory_init(struct boot_info *info)
 		return init_error(err, "no memory for the sentry");
 	fill_ctl(info);
 	memcpy(data, pristine_data, data_size);
-	sentry_vm_reset(entry_rip, entry_rsp, ABI_SENTRY_SHARED);
+	sentry_vm_reset(entry_rip, entry_rsp, ABI_START_RUN);
 	return 0;
 }
 
@@ -175,6 +175,12 @@ bool sentry_memory_slice(void)
 	if (filled < data_size + private_size)
 		return false;
 	memcpy(ctl, pristine_ctl, CTL_CONSTANT);
-	sentry_vm_reset(entry_rip, entry_rsp, ABI_SENTRY_SHARED);
+	sentry_vm_reset(entry_rip, entry_rsp, ABI_START_RUN);
 	return true;
+}
+
+void sentry_memory_explain(const void *record, size_t size)
+{
+	memcpy((uint8_t *)ctl + ABI_OFF_RECORD, record, size);
+	sentry_vm_reset(entry_rip, entry_rsp, ABI_START_EXPLAIN);
 }

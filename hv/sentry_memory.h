@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "hv/abi.h"
 #include "hv/bootinfo.h"
@@ -16,6 +17,9 @@ void sentry_memory_keep(void);
 /* Begin a restart; then one bounded slice of it a call: true after the last one. */
 void sentry_memory_restart(void);
 bool sentry_memory_slice(void);
+
+/* The next entry explains this record (ABI_START_EXPLAIN); needs no memory but text and a stack. */
+void sentry_memory_explain(const void *record, size_t size);
 
 struct abi_request *sentry_requests(void);
 const struct abi_reply *sentry_replies(void);

@@ -52,7 +52,7 @@ void timer_cancel(struct hv_timer *timer)
 }
 
 /* Due timers are claimed by exchanging the deadline, so that of two CPUs one runs the handler. */
-uint64_t timers_run(uint64_t now)
+uint64_t upcall_timers(uint64_t now)
 {
 	uint64_t next = 0;
 

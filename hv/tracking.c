@@ -1,6 +1,6 @@
 #include <stdbool.h>
 #include "arch/x86/upcall.h"
-#include "arch/x86/vmx/root_table.h"
+#include "hv/root_table.h"
 #include "hv/counter.h"
 #include "hv/errno.h"
 #include "hv/event.h"

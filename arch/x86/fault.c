@@ -1,9 +1,9 @@
 /* Exceptions and NMIs in root mode, and what a panic shows. */
 #include "arch/x86/cpu.h"
+#include "arch/x86/power.h"
 #include "arch/x86/vmx/exit_reason.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
-#include "hv/machine.h"
+#include "hv/panic.h"
 
 /* What entry.S pushes: registers, vector, error code, then the processor's frame. */
 struct fault_frame {
@@ -126,6 +126,7 @@ void arch_panic_state(void (*print)(const char *fmt, ...))
 	print("vigil:   RIP %lx RSP %lx RFLAGS %lx CR0 %lx CR3 %lx CR4 %lx", vmread(VMCS_GUEST_RIP),
 	      vmread(VMCS_GUEST_RSP), vmread(VMCS_GUEST_RFLAGS), vmread(VMCS_GUEST_CR0),
 	      vmread(VMCS_GUEST_CR3), vmread(VMCS_GUEST_CR4));
+	entry_print_fields(print);
 	print_machine_check(print);
 	print_backtrace(print, v);
 }

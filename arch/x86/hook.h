@@ -18,8 +18,8 @@ int arch_hook_set(uint32_t id, const struct abi_hook *hook);
 int arch_hook_clear(uint32_t id);
 
 /* Guard [gpa, gpa + size) against writes, or guard it no longer; page granular. The first write
- * opens the 2 MiB around it and is told (upcall_guard_write); guarding again closes it. 0, -EINVAL,
- * -EFAULT, -ENOSPC, -ENOMEM. */
+ * opens the 2 MiB around it and is told (upcall_guard_write); guarding again closes it. The caller
+ * has checked that it is RAM. 0, -EINVAL, -EFAULT, -ENOSPC, -ENOMEM. */
 int arch_guard(uint64_t gpa, uint64_t size, bool on);
 
 /* Where the guest's kernel has its direct map, and at which offset from its GS base the pointer to

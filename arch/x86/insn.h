@@ -135,6 +135,22 @@ PORT_ACCESSORS(8, b)
 PORT_ACCESSORS(16, w)
 PORT_ACCESSORS(32, l)
 
+/* `size` is 1, 2 or 4. */
+static inline uint32_t io_in(uint16_t port, uint8_t size)
+{
+	return size == 4 ? in32(port) : size == 2 ? in16(port) : in8(port);
+}
+
+static inline void io_out(uint16_t port, uint8_t size, uint32_t value)
+{
+	if (size == 4)
+		out32(port, value);
+	else if (size == 2)
+		out16(port, (uint16_t)value);
+	else
+		out8(port, (uint8_t)value);
+}
+
 static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");
@@ -185,12 +201,24 @@ static inline uint64_t vmread(uint32_t field)
 	return v;
 }
 
+/* 0, or -EIO when the CPU has no such field or no current VMCS. */
+static inline int vmread_checked(uint32_t field, uint64_t *value)
+{
+	uint8_t fail;
+
+	__asm__ volatile("vmread %2, %1; setna %0"
+			 : "=q"(fail), "=r"(*value)
+			 : "r"((uint64_t)field)
+			 : "cc");
+	return fail ? -EIO : 0;
+}
+
 static inline void vmwrite(uint32_t field, uint64_t value)
 {
 	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(value) : "cc");
 }
 
-/* 0, or -EIO when the CPU has no such field or no current VMCS. */
+/* As vmread_checked. */
 static inline int vmwrite_checked(uint32_t field, uint64_t value)
 {
 	uint8_t fail;

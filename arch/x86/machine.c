@@ -6,7 +6,6 @@
 #include "arch/x86/power.h"
 #include "arch/x86/string.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/io.h"
 #include "hv/lock.h"
 #include "hv/log.h"
 #include "hv/machine.h"

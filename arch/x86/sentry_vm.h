@@ -24,8 +24,8 @@ int64_t sentry_vm_window(uint64_t va, const struct abi_ram *ram, uint32_t count)
 /* Fill the current VMCS, which is this CPU's for the sentry. At the launch. 0 or -EIO. */
 int sentry_vmcs_init(struct vcpu *v);
 
-/* Fresh registers: the next entry begins at `rip` with `rsp` and RDI = `arg`. */
-void sentry_vm_reset(uint64_t rip, uint64_t rsp, uint64_t arg);
+/* Fresh registers: the next entry begins at `rip` with `rsp` and what hv/abi.h says. */
+void sentry_vm_reset(uint64_t rip, uint64_t rsp, enum abi_start start);
 
 enum sentry_exit {
 	SENTRY_EXIT_CALL,      /* a hypercall: sentry_vm_call */
@@ -42,9 +42,10 @@ struct sentry_fault {
 
 /* Begin a stay on this CPU: the sentry's VMCS becomes current, the extended state is switched.
  * Every begin is paired with an end, with only sentry_vm_enter and sentry_vm_call* between them.
- * `hold`: interrupts that the guest has disabled (RFLAGS.IF) do not end this stay: they wait either
- * way. */
-void sentry_vm_begin(bool hold);
+ * `hold`: which of the guest's interrupts do not end this stay. Those that it has disabled
+ * (RFLAGS.IF) wait either way. */
+enum sentry_hold { SENTRY_HOLD_NONE, SENTRY_HOLD_DISABLED, SENTRY_HOLD_ALL };
+void sentry_vm_begin(enum sentry_hold hold);
 void sentry_vm_end(void);
 
 /* Run until the next exit, at most until `deadline` (TSC). `fault` is filled for a fault. */

@@ -13,7 +13,8 @@ enum sentry_exit {
 	SENTRY_EXIT_CONTRACT = 1,
 	SENTRY_EXIT_ABORT,
 	SENTRY_EXIT_ASSERT,
-	SENTRY_EXIT_MEMORY
+	SENTRY_EXIT_MEMORY,
+	SENTRY_EXIT_EXPLAINED
 };
 
 /* Before anything else. The heap begins at its start again. */

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 #include "hv/errno.h"
+#include "ids/sentry/explain.h"
 #include "ids/sentry/hooks.h"
 #include "ids/sentry/hypercall.h"
 #include "ids/sentry/loop.h"
 
-void sentry_main(struct abi_ctl *ctl) __attribute__((noreturn));
+void sentry_main(struct abi_ctl *ctl, enum abi_start start) __attribute__((noreturn));
 
 static uint64_t machine_tsc(void *ctx)
 {
@@ -48,11 +49,25 @@ static const struct sentry_ops machine = {
 	.fatal = machine_fatal,
 };
 
-void sentry_main(struct abi_ctl *ctl)
+/* The machine is about to stop. Only the stack and what is constant can be relied on. */
+__attribute__((noreturn)) static void explain(struct abi_ctl *ctl)
+{
+	char text[sizeof(ctl->message)];
+
+	explain_entry((const struct entry_record *)((const uint8_t *)ctl + ABI_OFF_RECORD), text,
+		      sizeof(text));
+	log_line(text);
+	for (;;)
+		hypercall(ABI_CALL_EXIT, SENTRY_EXIT_EXPLAINED, NULL);
+}
+
+void sentry_main(struct abi_ctl *ctl, enum abi_start start)
 {
 	static struct sentry sentry;
 
 	hooks_init(ctl);
+	if (start == ABI_START_EXPLAIN)
+		explain(ctl);
 	int err = sentry_init(&sentry, &machine, ctl);
 	if (err) {
 		char text[64];

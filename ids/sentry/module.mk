@@ -23,6 +23,10 @@ SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
 
 SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
 	ids/sentry/loop.c ids/sentry/process.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
+# Why a VM entry of the guest failed; pure, and of the core only the names of control bits.
+EXPLAIN_SRC := ids/sentry/explain.c ids/sentry/entry_check.c ids/sentry/entry_check_guest.c \
+	arch/x86/vmx/control.c
+SENTRY_SRC += $(EXPLAIN_SRC)
 IMAGE_FILES += $(O)/sentry.elf
 
 # A fresh cache is filled by the first rule that misses a source (named one by one: sources that only a
@@ -40,9 +44,10 @@ NEWLIB_FLAGS_stdio/vsnprintf := -D_svfprintf_r=_svfiprintf_r
 
 # Tests. test_sentry_loop runs the whole main loop with the engine and lwIP on the host;
 # test_sentry_elf runs the linked image itself.
-UNIT_TESTS += test_channel test_proc_roots
+UNIT_TESTS += test_channel test_proc_roots test_entry_check
 test_channel_SRC := tests/unit/test_channel.c ids/eve/channel.c
 test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
+test_entry_check_SRC := tests/unit/test_entry_check.c $(EXPLAIN_SRC)
 
 UNIT_TESTS += test_sentry_loop
 test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/process.c \

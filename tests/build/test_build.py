@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ CHECK = TOP / "tools" / "build" / "check-elf"
 SPLIT = "class"
 COST = 60.0
 TEST_TIMEOUT = 1500.0
+BUILD = TOP / os.environ.get("VIGIL_BUILD", "build")
 IMAGES = ("vigil.efi", "core.elf", "sentry.elf")
 
 
@@ -45,6 +47,31 @@ class Clang(unittest.TestCase):
         self.assertNotIn("warning:", said)
         for name in IMAGES:
             self.assertTrue((TOP / "build-clang" / name).is_file(), name)
+
+
+class Layers(unittest.TestCase):
+    """Who calls whom in the core. (What they include is lint's business; a prototype can be written by hand.)"""
+
+    SERVICES = ("counter", "lock", "log", "machine", "panic", "unit")
+
+    def symbols(self, layer: str, kind: str) -> set[str]:
+        """What the layer's objects define or need."""
+        objects = [BUILD / "core" / Path(name).with_suffix(".o")
+                   for name in make("-s", "print-core-src").split() if name.startswith(layer)]
+        self.assertTrue(objects)
+        done = subprocess.run(["nm", "-gP", kind, *objects], capture_output=True, text=True, check=True)
+        return {line.split()[0] for line in done.stdout.splitlines() if len(line.split()) > 1}
+
+    def test_arch_calls_up(self) -> None:
+        headers = [TOP / "arch/x86/upcall.h", *(TOP / f"hv/{name}.h" for name in self.SERVICES)]
+        contract = set(re.findall(r"\b(\w+)\(", "".join(h.read_text(encoding="utf-8") for h in headers)))
+        calls = self.symbols("arch/x86/", "--undefined-only")
+        above = self.symbols("hv/", "--defined-only") | self.symbols("net/dev/", "--defined-only")
+        self.assertEqual(calls & above - contract, set())
+
+    def test_hv_calls_up(self) -> None:
+        calls = self.symbols("hv/", "--undefined-only")
+        self.assertEqual(calls & self.symbols("net/dev/", "--defined-only"), set())
 
 
 class SameBytes(unittest.TestCase):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,25 @@ TEST_TIMEOUT = 900.0
 TIDY = ("net/dev/virtqueue.c", "arch/x86/ept.c", "arch/x86/mtrr.c", "arch/x86/cpuid_policy.c", "arch/x86/vmx/control.c",
         "arch/x86/vmx/cr3_target.c", "arch/x86/vmx/bitmap.c", "hv/config.c", "boot/elf.c", "ids/packet/decode.c",
         "ids/packet/ip.c", "ids/rules/blob.c", "ids/rules/matcher.c", "ids/eve/json.c", "ids/eve/channel.c")
+
+# The layers: which of the project's headers a file may include, by the first folder that fits. Small
+# services of hv that everybody in the core may use, and the contracts, stand below arch/x86; they
+# include nothing but each other.
+SERVICES = tuple(f"hv/{name}.h" for name in (
+    "abi", "bootinfo", "config", "counter", "errno", "lock", "log", "machine", "panic", "unit"))
+CONTRACTS = ("hv/abi.h", "hv/config.h", "hv/errno.h", "hv/own_mac.h")
+# What the core and the sentry's check of a failed VM entry both know; pure.
+VM_ENTRY = ("arch/x86/cpu.h", "arch/x86/vmx/control.h", "arch/x86/vmx/entry_record.h", "arch/x86/vmx/vmcs.h")
+LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (rf"({'|'.join(SERVICES)})", SERVICES),
+    ("arch/x86/", ("arch/x86/", *SERVICES)),
+    ("hv/", ("hv/", r"arch/x86/[^/]+\.h")),  # not a vendor's
+    ("net/dev/", ("net/dev/", "hv/")),
+    ("net/stack/", ("net/stack/", *CONTRACTS)),
+    ("ids/sentry/", ("ids/", "net/stack/", *CONTRACTS, *VM_ENTRY)),
+    ("ids/", ("ids/", *CONTRACTS)),
+    ("boot/", ("boot/", *SERVICES)),
+)
 
 
 def tracked(*patterns: str) -> list[str]:
@@ -68,6 +88,22 @@ class Lint(unittest.TestCase):
 
     def test_ruff(self) -> None:
         self.tool("ruff", "check", *sorted({*tracked("*.py"), *scripts("python3")}))
+
+    def test_layers(self) -> None:
+        """No file includes a header of a layer above its own."""
+        include = re.compile(r'(?m)^\s*#\s*include\s+"((?:arch|hv|net|ids|boot|tests|tools)/[^"]+)"')
+        seen = set()
+        for name in tracked("*.c", "*.h", "*.S"):
+            for layer, allowed in LAYERS:
+                if re.match(layer, name):
+                    break
+            else:
+                continue
+            seen.add(layer)
+            for header in include.findall((TOP / name).read_text(encoding="utf-8")):
+                with self.subTest(file=name):
+                    self.assertTrue(any(re.match(a, header) for a in allowed), f"{name} includes {header}")
+        self.assertEqual(len(seen), len(LAYERS), "a layer without files")
 
     def test_no_paths_of_a_machine(self) -> None:
         """Nothing that is tracked names a place of the machine it was written on."""

@@ -1,5 +1,5 @@
 # The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
-MACHINE_APPS := cpu msr control memory events modes smp triple net
+MACHINE_APPS := cpu msr control memory events modes smp triple net broken
 MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o boot/mem.o)
 
 $(O)/efi/tests/machine/%.o: tests/machine/%.S
@@ -16,7 +16,15 @@ $(O)/efi/machine-modes.so: $(O)/efi/tests/machine/modes_way.o
 $(O)/efi/machine-smp.so: $(O)/efi/tests/machine/smp_start.o
 MACHINE_FILES := $(MACHINE_APPS:%=$(O)/tests/machine-%.efi)
 
-.PHONY: machine-test-files
-machine-test-files: $(MACHINE_FILES) $(O)/vigil.efi $(O)/core.elf $(O)/sentry.elf
+# core.elf with a hook; nothing of the core itself is compiled for it.
+$(O)/core-test.elf: $(O)/core/tests/machine/core_hook.o $(O)/core.elf
+	@echo '  LD         $@'
+	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
+		--build-id=none -T arch/x86/core.lds --wrap=on_vmcall -o $@.tmp $(CORE_OBJ) $<
+	$(Q)tools/build/check-elf --no-sse $@.tmp
+	$(Q)mv $@.tmp $@
 
--include $(wildcard $(O)/efi/tests/machine/*.d)
+.PHONY: machine-test-files
+machine-test-files: $(MACHINE_FILES) $(O)/vigil.efi $(O)/core.elf $(O)/core-test.elf $(O)/sentry.elf
+
+-include $(wildcard $(O)/efi/tests/machine/*.d $(O)/core/tests/machine/*.d)

@@ -34,6 +34,7 @@ TIGERLAKE = "tigerlake"
 TIMEOUT = 120  # seconds; the slowest Bochs needs 60
 RESET = "write: CPU reset register = 0x06"  # the emulator's words
 AFTER = 20  # seconds for what Vigil tells after the end
+LAST_WORDS = 3  # seconds for a panic's
 NIC = "e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=null, ethdev=none\n"
 
 emulator: bochs.Bochs | None = None
@@ -61,7 +62,7 @@ class Said:
         done = re.search(r"(?m)^DONE (\d+)\r?\n", console)
         self.count = int(done.group(1)) if done else -1
         self.events: list[dict[str, Any]] = []
-        for line in alerts.split("\n")[:-1]:
+        for line in alerts.split("\nvigil: panic")[0].split("\n")[:-1]:  # a panic cuts the line before it
             if line.startswith("{"):
                 self.events.append(json.loads(line))
 
@@ -94,13 +95,13 @@ class Said:
 
 
 def boot(app: str, cpu: str = HASWELL, *, smp: int = 1, nic: bool = False, config: str = "",
-         info: str = "", until: Callable[[Said], bool] | None = None) -> Said:
+         info: str = "", core: str = "core.elf", until: Callable[[Said], bool] | None = None) -> Said:
     """Run an application under Vigil until it is done and `until` holds (or the time is over)."""
     assert emulator is not None
     build = build_dir()
     files: dict[str, Path | bytes] = {
         "EFI/BOOT/BOOTX64.EFI": build / "vigil.efi",
-        "vigil/core.elf": build / "core.elf",
+        "vigil/core.elf": build / core,
         "vigil/sentry.elf": build / "sentry.elf",
         "test.efi": build / f"tests/machine-{app}.efi",
         "vigil/vigil.cfg": ("next = \\test.efi\nrequire = yes\nstats_interval = 1\n"
@@ -148,11 +149,11 @@ def watch(args: list[str], env: dict[str, str], work: Path, until: Callable[[Sai
             while time.monotonic() < limit:
                 ended = process.poll() is not None
                 said = Said(read("com1"), read("com2"), read("bochs.log"))
-                if ended or said.dead or (until(said) if until else said.done):
+                if ended or (until(said) if until else said.done):
                     break
-                if said.done and not over:
+                if (said.done or said.dead) and not over:
                     over = True
-                    limit = min(limit, time.monotonic() + AFTER)
+                    limit = min(limit, time.monotonic() + (LAST_WORDS if said.dead else AFTER))
                 time.sleep(0.1)
         finally:
             process.kill()
@@ -315,6 +316,40 @@ class End(Case):
         self.assertEqual(said.faults("guest")[0]["reason"], "triple_fault")
         self.assertIn(RESET, said.log, "the machine was not reset")
         self.assertNotIn("vigil: panic", said.alerts)
+
+
+class Broken(Case):
+    """Vigil's own end, by a core that breaks something (tests/machine/core_hook.c)."""
+
+    FIELDS = r"vigil:   0=[12] "  # the VPID is the first
+
+    def panic(self, what: str, *texts: str, **args: Any) -> Said:
+        said = boot("broken", core="core-test.elf", config=f"name = {what}\n",
+                    until=lambda s: s.dead and all(re.search(t, s.alerts) for t in texts), **args)
+        self.assertIn("breaking", said.console)
+        for text in ("vigil: panic: ", *texts):
+            self.assertRegex(said.alerts, text)
+        return said
+
+    def test_guest_state(self) -> None:
+        """The sentry names the rule."""
+        said = self.panic("guest-state", r"panic: VM-entry failure: invalid guest state: guest RFLAGS 0x0: "
+                          r"reserved bits\n", r"CPU 0, guest, exit reason 80000021")
+        self.assertNotRegex(said.alerts, self.FIELDS)
+
+    def test_control(self) -> None:
+        self.panic("control", r"panic: VM-entry failure: VM entry with invalid control fields: pin-based controls "
+                   r"0x0: bit \d+ \([a-z-]+\) must be 1\n", r"CPU 0, guest, exit reason")
+
+    def test_sentry_hangs(self) -> None:
+        """It does not answer: the bare fields."""
+        self.panic("sentry-hangs", r"panic: VM-entry failure of the guest: exit reason 80000021, VM-instruction "
+                   r"error \d+\n", self.FIELDS, r"6820=0\b")
+
+    def test_sentry_state(self) -> None:
+        """What fails is the sentry's own entry."""
+        self.panic("sentry-state", r"panic: VM-entry failure of the sentry: exit reason 80000021", self.FIELDS,
+                   r"6802=f{16} ")
 
 
 if __name__ == "__main__":

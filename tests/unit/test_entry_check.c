@@ -10,7 +10,8 @@
 
 #include "hv/errno.h"
 #include "arch/x86/cpu.h"
-#include "arch/x86/vmx/entry_check.h"
+#include "ids/sentry/entry_check.h"
+#include "ids/sentry/explain.h"
 #include "tests/unit/vmx_names.h"
 
 /* Capabilities as Bochs' haswell_4770 has them. */
@@ -627,6 +628,42 @@ static void instruction_errors(void **state)
 	assert_string_equal(vm_instruction_error(0xffffffff), "unknown VM-instruction error");
 }
 
+/* The core's copy of this VMCS, without the fields that are 0 (as if this CPU had none of them). */
+static void take_record(struct entry_record *r, uint32_t reason, uint32_t error)
+{
+	*r = (struct entry_record){.reason = reason, .error = error, .phys_bits = 39, .caps = cpu};
+	for (uint32_t f = 0; f < sizeof(vmcs) / sizeof(vmcs[0]); f++)
+		if (vmcs[f])
+			r->field[r->count++] = (struct entry_field){f, vmcs[f]};
+}
+
+static void explained(void **state)
+{
+	struct entry_record r;
+	char text[160];
+
+	(void)state;
+	take_record(&r, 0, 7);
+	explain_entry(&r, text, sizeof(text));
+	assert_string_equal(text, "VM entry with invalid control fields: no violated rule found");
+	vmcs[VMCS_VPID] = 0;
+	take_record(&r, 0, 7);
+	explain_entry(&r, text, sizeof(text));
+	assert_string_equal(
+		text, "VM entry with invalid control fields: VPID 0x0: reserved for the host");
+	vmcs[VMCS_VPID] = 1;
+	vmcs[VMCS_GUEST_RIP] = 1ull << 62;
+	take_record(&r, 0x80000021, 0);
+	explain_entry(&r, text, sizeof(text));
+	assert_string_equal(text,
+			    "invalid guest state: guest RIP 0x4000000000000000: not canonical");
+	r.reason = 0x80000022;
+	explain_entry(&r, text, 24);
+	assert_string_equal(text, "loading of MSRs: guest ");
+	r.count = UINT32_MAX; /* what is not the core's is not followed beyond the end */
+	explain_entry(&r, text, sizeof(text));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -644,6 +681,7 @@ int main(void)
 		TEST(absent_fields),
 		TEST(cut_text),
 		TEST(instruction_errors),
+		TEST(explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "hv/errno.h"
-#include "arch/x86/vmx/root_table.h"
+#include "hv/root_table.h"
 
 static struct root_table *t;
 

@@ -6,6 +6,7 @@
  * the image's stack.
  */
 #include "tests/unit/sentry_core.h"
+#include "arch/x86/vmx/entry_record.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -38,6 +39,7 @@ static struct {
 	volatile uint64_t deadline; /* of the last ABI_CALL_YIELD */
 	char log[512];
 } run;
+static enum abi_start start;
 
 /* --- loading
  * ------------------------------------------------------------------------------------------- */
@@ -197,7 +199,8 @@ static void enter(void)
 	uint64_t rsp = (uint64_t)image.stack + ABI_SENTRY_STACK - 8;
 	__asm__ volatile("movq %0, %%rsp\n\tjmpq *%1"
 			 :
-			 : "r"(rsp), "r"(image.entry), "D"((uint64_t)core.shared)
+			 : "r"(rsp), "r"(image.entry), "D"((uint64_t)core.shared),
+			   "S"((uint64_t)start)
 			 : "memory");
 	__builtin_unreachable();
 }
@@ -347,6 +350,31 @@ static void test_wrong_contract(void **state)
 	assert_int_equal(run.code, 1);
 }
 
+/* A failed VM entry is explained at once, whatever the last life was at. */
+static void test_explain(void **state)
+{
+	(void)state;
+	struct entry_record *r = (struct entry_record *)(core.shared + ABI_OFF_RECORD);
+	load(SENTRY_ELF);
+	assert_int_equal(go(3), END_RAN);
+	*r = (struct entry_record){.error = 7, .caps.word[0] = 0x16};
+	start = ABI_START_EXPLAIN;
+	assert_int_equal(go(3), END_EXIT);
+	start = ABI_START_RUN;
+	assert_string_equal(run.log,
+			    "VM entry with invalid control fields: pin-based controls 0x0: "
+			    "bit 1 (reserved) must be 1\n");
+	/* Nor does it need its heap, or data that a restart has not filled again. */
+	unload();
+	load(SENTRY_ELF);
+	core.ctl->heap_size = 0;
+	core.ctl->magic = 0;
+	start = ABI_START_EXPLAIN;
+	assert_int_equal(go(3), END_EXIT);
+	start = ABI_START_RUN;
+	assert_non_null(strstr(run.log, "must be 1"));
+}
+
 /* A UDP frame with a marker of the test image. */
 static void push_marker(const char *marker)
 {
@@ -426,8 +454,9 @@ int main(void)
 	const stack_t ss = {.ss_sp = signal_stack, .ss_size = sizeof(signal_stack)};
 	sigaltstack(&ss, NULL);
 	const struct CMUnitTest tests[] = {
-		T(test_image),		T(test_runs),  T(test_own_address), T(test_small_heap),
-		T(test_wrong_contract), T(test_hooks), T(test_hook_reply),  T(test_hook_alerts),
+		T(test_image),	    T(test_runs),	    T(test_own_address),
+		T(test_small_heap), T(test_wrong_contract), T(test_hooks),
+		T(test_hook_reply), T(test_hook_alerts),    T(test_explain),
 	};
 	return cmocka_run_group_tests_name("sentry_elf", tests, NULL, NULL);
 }

@@ -3,7 +3,6 @@
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/errno.h"
-#include "hv/guestmem.h"
 
 /* Exit qualification (SDM table 28-3). */
 #define QUAL_CR(q)   ((q)&0xf)
@@ -38,7 +37,7 @@ static int load_pdptes(uint64_t cr3)
 {
 	uint64_t entry[4];
 
-	if (gm_read(cr3 & 0xffffffe0ull, entry, sizeof(entry)))
+	if (upcall_guest_read(cr3 & 0xffffffe0ull, entry, sizeof(entry)))
 		return -EFAULT;
 	for (uint32_t i = 0; i < 4; i++)
 		if (entry[i] & 1 && entry[i] & (PDPTE_RESERVED | ~0ull << vmx.phys_bits))

@@ -1,5 +1,6 @@
 /* From a bare CPU to a guest and back: capabilities, VMXON, launch, leave. */
 #include "arch/x86/cpu.h"
+#include "arch/x86/exit_counters.h"
 #include "arch/x86/intercept.h"
 #include "arch/x86/sentry_vm.h"
 #include "arch/x86/string.h"
@@ -7,10 +8,8 @@
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/bitmap.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/channel.h"
 #include "hv/counter.h"
 #include "hv/errno.h"
-#include "hv/guestmem.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/unit.h"
@@ -97,7 +96,8 @@ static bool pti_pair(void *ctx, uint64_t kernel_root, uint64_t user_root)
 	uint64_t kernel[256], user[256];
 
 	(void)ctx;
-	if (gm_read(kernel_root, kernel, sizeof(kernel)) || gm_read(user_root, user, sizeof(user)))
+	if (upcall_guest_read(kernel_root, kernel, sizeof(kernel)) ||
+	    upcall_guest_read(user_root, user, sizeof(user)))
 		return false;
 	return cr3_pti_pair(kernel, user);
 }
@@ -355,7 +355,7 @@ static void close_launch(struct vcpu *v)
 {
 	uint64_t rsp = vmread(VMCS_GUEST_RSP), rip;
 
-	if (gm_read(rsp, &rip, sizeof(rip))) {
+	if (upcall_guest_read(rsp, &rip, sizeof(rip))) {
 		log_error("the loader's stack is outside of memory");
 		inject_ud();
 		return;
@@ -364,7 +364,6 @@ static void close_launch(struct vcpu *v)
 	vmwrite(VMCS_GUEST_RSP, rsp + 8);
 	memory_seal();
 	vmx.sealed = true;
-	channel_go_async();
 	upcall_sealed();
 	vcpu_work(v, WORK_TIMER);
 }

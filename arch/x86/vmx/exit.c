@@ -3,18 +3,15 @@
 #include "arch/x86/timer.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "arch/x86/vmx/entry_check.h"
-#include "hv/core.h"
 #include "hv/counter.h"
-#include "hv/event.h"
 #include "hv/log.h"
-#include "hv/timer.h"
+#include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 void vmx_handle_exit(struct vcpu *v);
 bool vmx_fast_exit(struct vcpu *v);
 void vmx_do_pending(struct vcpu *v);
-void vmx_resume_failed(struct vcpu *v);
 
 static void on_cpuid(struct vcpu *v)
 {
@@ -54,7 +51,7 @@ static void on_io(struct vcpu *v)
 		inject_gp();
 		return;
 	}
-	io_dispatch(&access);
+	upcall_io(&access);
 	if (!access.write) {
 		if (access.size == 4)
 			v->regs.rax = access.value;
@@ -90,8 +87,7 @@ static void on_task_switch(struct vcpu *v)
 	uint32_t selector = (uint32_t)vmread(VMCS_EXIT_QUALIFICATION) & 0xffff;
 
 	(void)v;
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
-		   EXIT_TASK_SWITCH);
+	upcall_guest_fault(ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), EXIT_TASK_SWITCH);
 	inject_exception(VECTOR_TS, true, selector & 0xfffcu);
 }
 
@@ -123,16 +119,10 @@ static void on_machine_check(struct vcpu *v)
 	panic("machine check during VM entry");
 }
 
-static void on_invalid_guest_state(struct vcpu *v)
+static void on_entry_failure(struct vcpu *v)
 {
 	(void)v;
-	entry_failed("invalid guest state");
-}
-
-static void on_msr_loading(struct vcpu *v)
-{
-	(void)v;
-	entry_failed("MSR loading");
+	entry_failed((uint32_t)vmread(VMCS_EXIT_REASON));
 }
 
 void on_preemption_timer(struct vcpu *v)
@@ -169,8 +159,8 @@ static exit_handler *const handlers[EXIT_REASONS] = {
 	[EXIT_IO] = on_io,
 	[EXIT_RDMSR] = on_rdmsr,
 	[EXIT_WRMSR] = on_wrmsr,
-	[EXIT_INVALID_GUEST_STATE] = on_invalid_guest_state,
-	[EXIT_MSR_LOADING] = on_msr_loading,
+	[EXIT_INVALID_GUEST_STATE] = on_entry_failure,
+	[EXIT_MSR_LOADING] = on_entry_failure,
 	[EXIT_MONITOR_TRAP] = on_monitor_trap,
 	[EXIT_MACHINE_CHECK] = on_machine_check,
 	[EXIT_EPT_VIOLATION] = on_ept_violation,
@@ -192,8 +182,7 @@ static exit_handler *const handlers[EXIT_REASONS] = {
 /* An exit that no control of ours asks for: the instruction is refused, the machine goes on. */
 static void on_unexpected(struct vcpu *v, uint32_t reason)
 {
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP),
-		   reason);
+	upcall_guest_fault(ABI_GUEST_UNEXPECTED_EXIT, vmread(VMCS_GUEST_RIP), reason);
 	log_warn("CPU %u: unexpected exit %u (%s)", v->index, reason, exit_reason_name(reason));
 	inject_ud();
 }
@@ -205,7 +194,7 @@ static void on_unexpected(struct vcpu *v, uint32_t reason)
 static void program_timer(struct vcpu *v)
 {
 	uint64_t now = rdtsc(), deadline = v->timer_deadline, ticks = 0xffffffff;
-	uint64_t share = time_us(GUEST_SHARE_US);
+	uint64_t share = GUEST_SHARE_US * boot_facts()->tsc_khz / 1000;
 	uint32_t rate = (uint32_t)(vmx.caps.misc & VMX_MISC_TIMER_RATE);
 
 	if (deadline) {
@@ -237,7 +226,8 @@ void vmx_do_pending(struct vcpu *v)
 	if (work & WORK_TIMER) {
 		uint64_t next;
 
-		v->timer_deadline = timers_run(rdtsc()); /* the earliest of all, whoever armed it */
+		v->timer_deadline =
+			upcall_timers(rdtsc()); /* the earliest of all, whoever armed it */
 		next = hook_sample(v, rdtsc());
 		if (next && (!v->timer_deadline || next < v->timer_deadline))
 			v->timer_deadline = next;
@@ -300,28 +290,6 @@ void vmx_handle_exit(struct vcpu *v)
 		on_unexpected(v, basic);
 	else
 		handlers[basic](v);
-}
-
-static uint64_t read_field(void *ctx, enum vmcs_field field)
-{
-	(void)ctx;
-	return vmread(field);
-}
-
-void entry_failed(const char *what)
-{
-	struct entry_check check = {read_field, NULL, &vmx.caps, vmx.phys_bits};
-	char rule[160];
-
-	if (!entry_check(&check, rule, sizeof(rule)))
-		format_text(rule, sizeof(rule), "no violated rule found");
-	panic("VM-entry failure (%s): %s", what, rule);
-}
-
-void vmx_resume_failed(struct vcpu *v)
-{
-	(void)v;
-	entry_failed(vm_instruction_error((uint32_t)vmread(VMCS_INSTRUCTION_ERROR)));
 }
 
 static int exit_unit(struct boot_info *info)

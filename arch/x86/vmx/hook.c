@@ -16,12 +16,10 @@
 #include "arch/x86/string.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
 #include "hv/counter.h"
 #include "hv/errno.h"
-#include "hv/guestmem.h"
 #include "hv/machine.h"
-#include "hv/timer.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 #define PAGES	    32 /* hooked */
@@ -164,7 +162,7 @@ int arch_guard(uint64_t gpa, uint64_t size, bool on)
 
 	if (!size || (gpa | size) & 0xfff)
 		return -EINVAL;
-	if (!gm_valid(gpa, size) || memory_hidden(gpa, size))
+	if (memory_hidden(gpa, size))
 		return -EFAULT;
 	spin_lock(&vmx.ept_lock);
 	for (uint32_t i = 0; i < GUARDS && err == -ENOSPC; i++) {
@@ -239,7 +237,7 @@ static uint64_t direct_word(uint64_t va)
 {
 	uint64_t value;
 
-	return direct_map && !gm_read(va - direct_map, &value, sizeof(value)) ? value : 0;
+	return direct_map && !upcall_guest_read(va - direct_map, &value, sizeof(value)) ? value : 0;
 }
 
 /* GS is the kernel's own while its base is a kernel address; else SWAPGS has put that aside. */
@@ -318,7 +316,7 @@ bool hook_hit(struct vcpu *v)
 
 uint64_t hook_sample(struct vcpu *v, uint64_t now)
 {
-	uint64_t mean = time_us(SAMPLE_US);
+	uint64_t mean = SAMPLE_US * boot_facts()->tsc_khz / 1000;
 
 	if (!direct_map)
 		return 0;
@@ -350,7 +348,7 @@ static int add_region(uint64_t base)
 			return 0;
 	ept_lookup(&vmx.ept, base, &walk);
 	if (!walk.mapped || walk.page_size != EPT_PAGE_2M || walk.hpa != base ||
-	    walk.type != MEM_WB || !gm_valid(base, EPT_PAGE_2M) || memory_hidden(base, EPT_PAGE_2M))
+	    walk.type != MEM_WB || !(walk.rights & EPT_X) || memory_hidden(base, EPT_PAGE_2M))
 		return -ENOTSUP;
 	if (nregion == REGIONS)
 		return -ENOSPC;
@@ -416,7 +414,7 @@ static int set(struct site *s, const struct abi_hook *hook)
 	uint8_t bytes[ABI_HOOK_BYTES];
 	int err = 0;
 
-	if (gm_read(hook->gpa, bytes, sizeof(bytes)))
+	if (upcall_guest_read(hook->gpa, bytes, sizeof(bytes)))
 		return -EFAULT;
 	if (memcmp(bytes, nop5, sizeof(bytes)) && bytes[0] != 0xe8)
 		return -EINVAL;

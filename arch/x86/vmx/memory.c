@@ -9,11 +9,11 @@
 #include "arch/x86/tables.h"
 #include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
 #include "hv/counter.h"
 #include "hv/errno.h"
 #include "hv/log.h"
 #include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 #define HIDDEN_MAX 16

@@ -4,7 +4,6 @@
 #include "arch/x86/vmx/bitmap.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/counter.h"
-#include "hv/event.h"
 #include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/unit.h"
@@ -80,8 +79,7 @@ static int write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value)
 	int err;
 
 	if (memory_hidden(value & 0x000ffffffffff000ull, 4096)) {
-		event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP),
-			   value);
+		upcall_guest_fault(ABI_GUEST_APIC_BASE, vmread(VMCS_GUEST_RIP), value);
 		return -EACCES;
 	}
 	err = wrmsr_safe(msr, value);

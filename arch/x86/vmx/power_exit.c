@@ -1,9 +1,8 @@
 /* INIT, SIPI and the end of the guest. */
 #include "arch/x86/cpu.h"
 #include "arch/x86/string.h"
+#include "arch/x86/upcall.h"
 #include "arch/x86/vmx/vmx.h"
-#include "hv/core.h"
-#include "hv/event.h"
 
 /* State after INIT (SDM vol. 3, table 10-1). */
 #define INIT_CR0      (CR0_ET | CR0_NW | CR0_CD)
@@ -93,6 +92,6 @@ void on_triple_fault(struct vcpu *v)
 {
 	uint64_t rip = vmread(VMCS_GUEST_RIP);
 
-	event_post(ABI_EVENT_GUEST_FAULT, ABI_GUEST_TRIPLE_FAULT, rip, v->index);
-	machine_reset("triple fault of the guest");
+	upcall_guest_fault(ABI_GUEST_TRIPLE_FAULT, rip, v->index);
+	upcall_guest_ended("triple fault of the guest");
 }

@@ -3,9 +3,9 @@
 #include "arch/x86/string.h"
 #include "arch/x86/vmx/vmx.h"
 #include "hv/abi.h"
-#include "hv/core.h"
 #include "hv/errno.h"
 #include "hv/machine.h"
+#include "hv/panic.h"
 #include "hv/unit.h"
 
 /* Page-table entries of the sentry's own tables. Rights are EPT's business; accessed and dirty are
@@ -222,7 +222,7 @@ static void xsetbv(uint64_t value)
 		panic("XCR0 can't be set to %lx", value);
 }
 
-void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
+void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, enum abi_start start)
 {
 	uint8_t *area = xsave;
 
@@ -232,7 +232,8 @@ void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
 	area[1] = 0x03;
 	area[24] = 0x80;
 	area[25] = 0x1f;
-	regs.rdi = arg;
+	regs.rdi = ABI_SENTRY_SHARED;
+	regs.rsi = start;
 	rip = new_rip;
 	rsp = new_rsp;
 	rflags = RFLAGS_ONE;
@@ -240,12 +241,13 @@ void sentry_vm_reset(uint64_t new_rip, uint64_t new_rsp, uint64_t arg)
 
 /* The guest's extended state: what its XCR0 has enabled, and always what the sentry may change,
  * since with XCR0 = x87 a guest still has SSE registers. */
-void sentry_vm_begin(bool hold)
+void sentry_vm_begin(enum sentry_hold hold)
 {
 	uint32_t pin = vmx.control[PROFILE_SENTRY].word[CONTROL_PIN];
 	struct vcpu *v = this_vcpu();
 
-	if (hold && !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF))
+	if (hold == SENTRY_HOLD_ALL ||
+	    (hold == SENTRY_HOLD_DISABLED && !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF)))
 		pin &= ~PIN_EXTERNAL_INTERRUPT;
 
 	if (have_xsave) {
@@ -319,11 +321,11 @@ enum sentry_exit sentry_vm_enter(uint64_t deadline, struct sentry_fault *fault)
 	ticks >>= vmx.caps.misc & VMX_MISC_TIMER_RATE;
 	vmwrite(VMCS_PREEMPTION_TIMER, ticks < 0xffffffff ? ticks : 0xffffffff);
 	if (sentry_switch(&regs, v->sentry_launched))
-		entry_failed("sentry");
+		entry_failed(0);
 	v->sentry_launched = true;
 	reason = (uint32_t)vmread(VMCS_EXIT_REASON);
 	if (reason & EXIT_REASON_FAILURE)
-		entry_failed("sentry");
+		entry_failed(reason);
 	switch (reason & EXIT_REASON_BASIC) {
 	case EXIT_VMCALL:
 		return SENTRY_EXIT_CALL;

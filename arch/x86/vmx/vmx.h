@@ -32,7 +32,7 @@ struct vmx_shared {
 	struct cr3_config cr3;
 	struct cr3_pti pti;
 	bool quiet_cr3; /* CR3 writes don't exit although tracking is on: hooks tell enough */
-	bool sealed; /* the launch interface is dead */
+	bool sealed;	/* the launch interface is dead */
 	uint32_t ncpu;
 	struct vcpu **cpu; /* [ncpu] */
 };
@@ -157,8 +157,11 @@ void hook_stepped(struct vcpu *v);
 /* Take a sample if it is time; the TSC of the next, 0: none are taken. */
 uint64_t hook_sample(struct vcpu *v, uint64_t now);
 
-/* A VM entry that failed: a sentence with the violated rule, and panic. Any VMCS. */
-__attribute__((noreturn)) void entry_failed(const char *what);
+/* A VM entry that failed (entry_failure.c): a sentence with the violated rule, and panic. The VMCS
+ * that is current, the guest's or the sentry's. `reason`: of the exit, 0 when there was none. */
+__attribute__((noreturn)) void entry_failed(uint32_t reason);
+/* For the panic: the VMCS fields of an entry that nobody has explained. */
+void entry_print_fields(void (*print)(const char *fmt, ...));
 
 /* Raise WORK bits on another CPU or this one. */
 static inline void vcpu_work(struct vcpu *v, uint32_t bits)

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 #include "arch/x86/cpu.h"
-#include "arch/x86/vmx/entry_check.h"
+#include "ids/sentry/entry_check.h"
 
 struct check {
 	const struct entry_check *in;

@@ -1,8 +1,8 @@
 /* Names the rule that a failed VM entry violated (SDM chapter 27, VM entries).
  *
  * Pure: VMCS fields are read by a callback. Fields that the CPU lacks are not read: a field that
- * depends on a control is read only when that control is on. Used on the failure path only: exit
- * context, bounded, no blocking.
+ * depends on a control is read only when that control is on. In the sentry, over what the core has
+ * copied (explain.h), and on the host.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* Open-addressing table of page-table roots. */
-#include "arch/x86/vmx/root_table.h"
+#include "hv/root_table.h"
 #include "hv/errno.h"
 #include <stddef.h>
 

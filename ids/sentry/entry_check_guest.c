@@ -1,6 +1,6 @@
 /* VM-entry rules: guest state (SDM volume 3, 27.3.1). */
 #include "hv/errno.h"
-#include "arch/x86/vmx/entry_check_impl.h"
+#include "ids/sentry/entry_check_impl.h"
 
 /* What several rules look at, read once. */
 struct guest {

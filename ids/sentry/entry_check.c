@@ -1,8 +1,8 @@
 /* VM-entry rules: controls and host state (SDM volume 3, 27.2), and error numbers (31.4). */
 #include <stdarg.h>
+#include <stdio.h>
 #include "hv/errno.h"
-#include "hv/log.h"
-#include "arch/x86/vmx/entry_check_impl.h"
+#include "ids/sentry/entry_check_impl.h"
 
 static const char *const error_text[] = {
 	[1] = "VMCALL in VMX root operation",
@@ -44,7 +44,7 @@ int violated(struct check *c, const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	format_line(c->out, c->size, fmt, args);
+	vsnprintf(c->out, c->size, fmt, args);
 	va_end(args);
 	return -EINVAL;
 }
