@@ -12,6 +12,7 @@
 #define LOAD_US	    8000
 #define FAST_EXITS  32	/* in a millisecond */
 #define LARGE_FRAME 600 /* bytes on average, both directions together */
+#define LARGE_POLLS 16	/* polls with small frames only before these are a transfer's no longer */
 
 /* Polling: microseconds between polls, and the batch that is aimed at. */
 #define POLL_MIN_US   250
@@ -30,6 +31,7 @@
  * long each time up to HOLD_MAX_US. A rate is nothing to compare with: what was seen before polling
  * may have been a burst. */
 #define SLOW_POLLS    2
+#define FEW_FRAMES    3
 #define EARLY_POLLS   4
 #define HOLD_US	      32000
 #define HOLD_MAX_US   1024000
@@ -65,6 +67,7 @@ static void start_polling(struct intr *intr, bool for_load, uint64_t frames, uin
 	intr->poll_frames = frames;
 	intr->poll_bytes = bytes;
 	intr->last_batch = 0;
+	intr->large = for_load ? LARGE_POLLS : 0;
 	intr->last_ticks = 0;
 	intr->slow = 0;
 	intr->polls = 0;
@@ -191,12 +194,13 @@ static bool leave(struct intr *intr, uint64_t now)
 static void judge(struct intr *intr, uint64_t frames, uint64_t ticks, bool large)
 {
 	bool longest = ticks >= time_us(large ? POLL_LARGE_US : POLL_US);
-	bool waits = ticks * 2 > intr->last_ticks * 3 && frames * 2 <= intr->last_batch * 3;
+	bool grown = intr->last_ticks && ticks * 2 > intr->last_ticks * 3;
 
-	if (frames >= LOAD_EXITS)
+	if (grown ? frames < BATCH_SMALL && frames * 2 <= intr->last_batch * 3
+		  : longest && frames <= FEW_FRAMES)
+		intr->slow += frames != 0;
+	else
 		intr->slow = 0;
-	else if (frames && (longest || (intr->last_ticks && waits)))
-		intr->slow++;
 	intr->last_batch = frames;
 	intr->last_ticks = ticks;
 }
@@ -220,10 +224,16 @@ static void adapt(struct intr *intr, uint64_t frames, bool large)
 uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t now)
 {
 	uint64_t df = frames - intr->poll_frames, db = bytes - intr->poll_bytes;
-	bool large = df && db / df >= LARGE_FRAME;
+	bool large;
 
 	if (intr->mode != INTR_POLL)
 		return 0;
+	/* A transfer's polls may bring acknowledgements alone for a while. */
+	if (df && db / df >= LARGE_FRAME)
+		intr->large = LARGE_POLLS;
+	else if (df && intr->large)
+		intr->large--;
+	large = intr->large;
 	intr->polls++;
 	if (df)
 		intr->last_frame = now;

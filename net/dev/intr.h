@@ -67,6 +67,7 @@ struct intr {
 	uint64_t poll_time, last_frame;	  /* of the last poll; of the last poll with frames */
 	uint64_t poll_frames, poll_bytes; /* totals at the last poll */
 	uint64_t last_batch, last_ticks;  /* frames of the last poll, and the time it covered */
+	uint32_t large;			  /* large frames came within so many polls */
 	uint32_t slow;			  /* polls in a row that were not worth it */
 	uint32_t polls;			  /* since polling began */
 
