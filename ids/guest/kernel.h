@@ -18,9 +18,10 @@
 
 #include "ids/guest/mem.h"
 
-#define KERNEL_MEMORY_MAX (4u << 20)
-#define KERNEL_NAME_MAX	  128 /* bytes of a symbol's name, with the final 0 (KSYM_NAME_LEN of 6.0) \
-			       */
+#define KERNEL_MEMORY_MAX (5u << 20)
+#define KERNEL_NAME_MAX                                                                            \
+	128 /* bytes of a symbol's name, with the final 0 (KSYM_NAME_LEN of 6.0)                   \
+	     */
 
 struct kernel;
 

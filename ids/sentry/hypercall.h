@@ -6,13 +6,18 @@
 
 #include "hv/abi.h"
 
-static inline uint64_t hypercall(enum abi_call call, uint64_t arg, uint64_t *second)
+static inline uint64_t hypercall2(uint64_t call, uint64_t a, uint64_t b, uint64_t *second)
 {
 	uint64_t rax = call, rdx = 0;
-	__asm__ volatile("vmcall" : "+a"(rax), "+d"(rdx) : "D"(arg), "S"(0ull) : "memory", "cc");
+	__asm__ volatile("vmcall" : "+a"(rax), "+d"(rdx) : "D"(a), "S"(b) : "memory", "cc");
 	if (second)
 		*second = rdx;
 	return rax;
+}
+
+static inline uint64_t hypercall(enum abi_call call, uint64_t arg, uint64_t *second)
+{
+	return hypercall2(call, arg, 0, second);
 }
 
 static inline uint64_t read_tsc(void)

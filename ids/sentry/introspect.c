@@ -7,7 +7,7 @@
 #include "hv/errno.h"
 #include "ids/guest/probe.h"
 
-#define SEARCH_BYTES (256u << 10) /* looked at in one slice of the search */
+#define SEARCH_BYTES (32u << 10) /* looked at in one slice of the search */
 #define SEARCH_MS    1
 #define SITE_MS	     5 /* between two looks whether the guest has made NOPs of its ftrace sites */
 #define SITE_TRIES   2000 /* then it never will */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hv/errno.h"
+#include "ids/sentry/introspect.h"
 #include "ids/sentry/process.h"
 #include "ids/sentry/report.h"
 #ifdef VIGIL_TEST_HOOKS
@@ -32,6 +33,11 @@ uint64_t sentry_now_ns(const struct sentry *s)
 	return clock_ns(&s->clock, s->now);
 }
 
+uint64_t sentry_ns(const struct sentry *s, uint64_t tsc)
+{
+	return clock_ns(&s->clock, tsc);
+}
+
 static void update_now(struct sentry *s)
 {
 	s->now = s->ops.tsc(s->ops.ctx);
@@ -49,6 +55,11 @@ static void post(struct sentry *s, struct abi_reply reply)
 {
 	s->reply[s->rep_prod % ABI_REPLIES] = reply;
 	release(&s->ctl->reply.prod, ++s->rep_prod);
+}
+
+void sentry_reply(struct sentry *s, const struct abi_reply *reply)
+{
+	post(s, *reply);
 }
 
 /* --- net/stack's callbacks
@@ -179,8 +190,11 @@ static void do_request(struct sentry *s, const struct abi_request *r)
 	case ABI_REQ_EVENT:
 		if (r->port == ABI_EVENT_ROOT_SEEN)
 			process_root(s, r);
-		else
+		else if (!introspect_event(s, r))
 			report_event(s, r);
+		break;
+	case ABI_REQ_HOOK:
+		introspect_hit(s, r);
 		break;
 	default:
 		s->bad_requests++;
@@ -241,6 +255,7 @@ static bool lost_untold(const struct sentry *s)
 static void timers(struct sentry *s)
 {
 	process_timers(s);
+	introspect_step(s);
 	s->ctl->events_lost[SENTRY_LOST_LONG] += s->eve.overflow - s->overflow;
 	s->overflow = s->eve.overflow;
 	if (s->now >= s->next_lost && lost_untold(s)) {
@@ -259,6 +274,9 @@ static void earlier(uint64_t *deadline, uint64_t tsc)
 static uint64_t next_work(struct sentry *s, bool drained)
 {
 	uint64_t deadline = process_deadline(s);
+	uint64_t look = introspect_deadline(s);
+	if (look)
+		earlier(&deadline, look);
 	uint32_t stack_ms = stack_sleep_ms();
 	if (stack_ms != UINT32_MAX)
 		earlier(&deadline, s->now + clock_ticks(&s->clock, stack_ms ? stack_ms : 1));
@@ -387,6 +405,8 @@ int sentry_init(struct sentry *s, const struct sentry_ops *ops, void *shared)
 	int err = start_events(s);
 	if (!err)
 		err = process_init(s);
+	if (!err)
+		err = introspect_init(s);
 	if (!err)
 		err = start_ids(s);
 	if (!err)

@@ -25,6 +25,8 @@ struct sentry_ops {
 	void *(*alloc)(void *ctx, size_t size);
 	/* ABI_CALL_FORGET: returns the switches to a root, and when the last one was. */
 	uint64_t (*forget)(void *ctx, uint64_t root, uint64_t *last_tsc);
+	/* ABI_CALL_GUEST, _HOOK, _GUARD, _CPU: returns 0 or negative errno. */
+	int64_t (*call)(void *ctx, uint64_t number, uint64_t a, uint64_t b);
 	void (*log)(void *ctx, const char *line);  /* a plain line on the channel */
 	void (*fatal)(void *ctx, const char *why); /* does not return */
 };
@@ -59,6 +61,7 @@ struct sentry {
 	struct eve eve;
 	struct ids *ids;
 	struct roots *roots;
+	struct introspect *introspect;
 };
 
 /* Set up over `shared`, ABI_SHARED_SIZE bytes that begin with a filled struct abi_ctl.
@@ -71,5 +74,9 @@ int sentry_init(struct sentry *s, const struct sentry_ops *ops, void *shared);
  * sizes unless the core goes on filling them. */
 uint64_t sentry_step(struct sentry *s);
 
-/* Unix time of the current round. */
+/* Unix time of the current round, and of a TSC value. */
 uint64_t sentry_now_ns(const struct sentry *s);
+uint64_t sentry_ns(const struct sentry *s, uint64_t tsc);
+
+/* Put a reply into the ring. Each request has room for one. */
+void sentry_reply(struct sentry *s, const struct abi_reply *reply);

@@ -29,6 +29,12 @@ static uint64_t machine_forget(void *ctx, uint64_t root, uint64_t *last_tsc)
 	return hypercall(ABI_CALL_FORGET, root, last_tsc);
 }
 
+static int64_t machine_call(void *ctx, uint64_t number, uint64_t a, uint64_t b)
+{
+	(void)ctx;
+	return (int64_t)hypercall2(number, a, b, NULL);
+}
+
 static void machine_log(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -45,6 +51,7 @@ static const struct sentry_ops machine = {
 	.tsc = machine_tsc,
 	.alloc = machine_alloc,
 	.forget = machine_forget,
+	.call = machine_call,
 	.log = machine_log,
 	.fatal = machine_fatal,
 };

@@ -22,7 +22,8 @@ SENTRY_MODE := -ffreestanding -nostdinc -isystem ids/sentry/newlib -isystem $(NE
 SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
 
 SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
-	ids/sentry/loop.c ids/sentry/process.c ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c
+	ids/sentry/loop.c ids/sentry/introspect.c ids/sentry/process.c ids/sentry/report.c \
+	ids/eve/channel.c ids/proc/roots.c
 # Why a VM entry of the guest failed; pure, and of the core only the names of control bits.
 EXPLAIN_SRC := ids/sentry/explain.c ids/sentry/entry_check.c ids/sentry/entry_check_guest.c \
 	arch/x86/vmx/control.c
@@ -50,7 +51,8 @@ test_proc_roots_SRC := tests/unit/test_proc_roots.c ids/proc/roots.c
 test_entry_check_SRC := tests/unit/test_entry_check.c $(EXPLAIN_SRC)
 
 UNIT_TESTS += test_sentry_loop
-test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/process.c \
+test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/introspect.c \
+	ids/sentry/process.c $(GUEST_SRC) \
 	ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
 test_sentry_loop_CFLAGS = $(STACK_INC)
 test_sentry_loop_DEPS = $(O)/host/liblwip.a

@@ -2,6 +2,7 @@
 #include "ids/sentry/process.h"
 
 #include "hv/errno.h"
+#include "ids/sentry/introspect.h"
 
 #define SEEN_MS	      1000 /* an address space has lived so long before it is told as seen */
 #define SWEEP_MS      500  /* between two looks at all address spaces */
@@ -9,17 +10,9 @@
 #define BUSY_MS	      1300 /* so long after one came or went; until a new one is told at least */
 #define SWEEP_ROOTS   512  /* at most in one slice of a look */
 
-/* Only what the core lists is mapped in the window. */
 static const volatile uint64_t *guest_page(void *ctx, uint64_t gpa)
 {
-	struct sentry *s = ctx;
-	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
-		const struct abi_ram *r = &s->ctl->ram[i];
-		if (gpa >= r->base && gpa - r->base < r->size &&
-		    r->size - (gpa - r->base) >= ABI_PAGE && gpa % ABI_PAGE == 0)
-			return (const volatile uint64_t *)(uintptr_t)(s->ctl->window + gpa);
-	}
-	return NULL;
+	return introspect_page(ctx, gpa);
 }
 
 static uint64_t forget(void *ctx, uint64_t root, uint64_t *last_tsc)

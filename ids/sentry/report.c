@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "ids/sentry/introspect.h"
+
 #define COUNT(a)  (sizeof(a) / sizeof((a)[0]))
 #define LOST_ROOM 1024 /* bytes of a `lost` event, and more */
 
@@ -255,6 +257,9 @@ static void report_stats(struct sentry *s)
 	put_counters(j, ctl->counter, count < ABI_COUNTERS ? count : ABI_COUNTERS);
 	json_object(j, "stack");
 	eve_fields(j, stack, COUNT(stack));
+	json_close(j);
+	json_object(j, "introspection");
+	introspect_stats(s, j);
 	json_close(j);
 	json_object(j, "sentry");
 	eve_fields(j, sentry, COUNT(sentry));

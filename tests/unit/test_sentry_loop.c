@@ -34,6 +34,12 @@ static uint64_t op_forget(void *ctx, uint64_t root, uint64_t *last)
 	return 77;
 }
 
+static int64_t op_call(void *ctx, uint64_t number, uint64_t a, uint64_t b)
+{
+	(void)ctx, (void)number, (void)a, (void)b;
+	return -ENOTSUP;
+}
+
 static void op_log(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -51,6 +57,7 @@ static const struct sentry_ops ops = {
 	.tsc = op_tsc,
 	.alloc = op_alloc,
 	.forget = op_forget,
+	.call = op_call,
 	.log = op_log,
 	.fatal = op_fatal,
 };
