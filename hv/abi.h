@@ -15,7 +15,7 @@
 #include "hv/config.h"
 
 #define ABI_MAGIC   0x5952544e45534756ull
-#define ABI_VERSION 1
+#define ABI_VERSION 2
 
 /* --- frames ------------------------------------------------------------------------------------
  */
@@ -49,6 +49,9 @@ enum abi_request_type {
 	ABI_REQ_FRAME, /* slot, len, port it came from: decide on it (answer: ABI_REP_VERDICT) */
 	ABI_REQ_SENT,  /* slot (of the sentry's own): the frame has left, the slot is free again */
 	ABI_REQ_EVENT, /* event kind in `port`, values in a, b, c */
+	ABI_REQ_HOOK,  /* hook `slot` was hit on CPU `len`; a: TSC, b: the current task (0:
+			  unknown), c: the captured word, arg: the hit. With ABI_HOOK_SYNC `port`
+			  is 1 and the guest waits for an ABI_REP_DECIDE with `ticket` */
 };
 
 struct abi_request {
@@ -57,12 +60,18 @@ struct abi_request {
 	uint16_t len;
 	uint32_t slot;
 	uint64_t a, b, c;
+	uint64_t arg[5]; /* RDI, RSI, RDX, RCX, R8 at the hooked function's entry */
+	uint64_t rsp;	 /* there: the address of its return address */
+	uint32_t ticket;
+	uint32_t pad;
 };
 
 enum abi_reply_type {
 	ABI_REP_NONE,
 	ABI_REP_VERDICT, /* slot, verdict: each ABI_REQ_FRAME gets exactly one */
 	ABI_REP_SEND,	 /* slot (of the sentry's own), len, port to send it to */
+	ABI_REP_DECIDE,	 /* ticket, verdict: PASS lets the hooked function run; DROP makes it return
+			    -len (an errno, 1 to 4095) to `value`, its return address */
 };
 
 enum abi_verdict { ABI_VERDICT_PASS, ABI_VERDICT_DROP, ABI_VERDICTS };
@@ -74,6 +83,42 @@ struct abi_reply {
 	uint8_t pad;
 	uint16_t len;
 	uint16_t slot;
+	uint32_t ticket;
+	uint32_t pad2;
+	uint64_t value;
+};
+
+/* --- hooks on functions of the guest's kernel, and guarded memory ----------------------------- */
+
+#define ABI_HOOKS      64
+#define ABI_HOOK_BYTES 5 /* of a site: a NOP or a CALL, as the guest's ftrace has it */
+#define ABI_ERRNO_MAX  4095
+
+#define ABI_HOOK_SYNC	 1u /* a hit waits for the sentry's decision */
+#define ABI_HOOK_CAPTURE 2u /* read 8 bytes of the direct map at argument `base` + `offset` */
+
+/* Written by the sentry for ABI_CALL_HOOK; copied once, checked, then used. */
+struct abi_hook {
+	uint64_t va;	 /* guest-virtual address of the site: the value of RIP at a hit */
+	uint64_t gpa;	 /* guest-physical address of the same */
+	uint32_t flags;	 /* ABI_HOOK_* */
+	uint16_t offset; /* for ABI_HOOK_CAPTURE */
+	uint8_t base;	 /* for ABI_HOOK_CAPTURE: index in abi_request.arg, 5: the current task */
+	uint8_t pad;
+};
+
+/* What a CPU of the guest's has in its registers, for ABI_CALL_CPU. */
+struct abi_cpu {
+	uint32_t index;
+	uint32_t idt_limit, gdt_limit;
+	uint32_t pad;
+	uint64_t idt_base, gdt_base;
+	uint64_t cr0, cr3, cr4, efer; /* as the guest sees them */
+	uint64_t lstar, cstar, star, fmask;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t gs_base; /* the kernel's */
+	uint64_t rip;	  /* at which it was interrupted */
+	uint64_t cpl;
 };
 
 /* --- events that the core tells
@@ -91,12 +136,24 @@ enum abi_event {
 	ABI_EVENT_GUEST_FAULT,	  /* a: enum abi_guest_fault, b: guest RIP, c: detail */
 	ABI_EVENT_STATS,	  /* counters are up to date: tell them */
 	ABI_EVENT_LOST,		  /* a: events lost before they reached the sentry */
+	ABI_EVENT_LSTAR,  /* a: what the guest wrote to IA32_LSTAR, b: its CR3, c: CPU index |
+			     ABI_LSTAR_LA57 | ABI_LSTAR_AGAIN */
+	ABI_EVENT_SAMPLE, /* a: the current task (0: unknown), b: CR3, c: CPU index |
+			     ABI_SAMPLE_USER */
+	ABI_EVENT_GUARD,  /* the guest wrote to a guarded page: a: its guest-physical address, b:
+			     guest RIP, c: CPU index. It is writable until guarded again */
+	ABI_EVENT_SITE,	  /* a hooked site has become something else than a NOP or a CALL: a: hook,
+			     b: its bytes, c: CPU index. Once for each value */
 	ABI_EVENTS
 };
 
 /* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it
  * is watched again, but not told a second time (abi_ctl.roots_told). */
 #define ABI_ROOT_KNOWN (1ull << 63)
+
+#define ABI_LSTAR_LA57	(1ull << 62) /* 5-level paging was on */
+#define ABI_LSTAR_AGAIN (1ull << 63) /* repeated for a restarted sentry */
+#define ABI_SAMPLE_USER (1ull << 63) /* at CPL 3 */
 
 enum abi_net_fault {
 	ABI_NET_RING_ADDRESS, /* a ring or buffer outside of the guest's memory */
@@ -182,8 +239,10 @@ struct abi_ctl {
 	 * soon as fewer than this many bytes wait there. 0: none waits. */
 	volatile uint32_t output_low;
 
-	/* Written by the sentry for ABI_CALL_LOG. */
+	/* Written by the sentry for ABI_CALL_LOG and ABI_CALL_HOOK. */
 	char message[256];
+	struct abi_hook hook;
+	struct abi_cpu cpu; /* written by the core at ABI_CALL_CPU */
 
 	struct abi_index request, reply, output;
 };
@@ -208,6 +267,15 @@ enum abi_call {
 	ABI_CALL_EXIT,	 /* RDI: code. Does not return: the sentry is restarted */
 	ABI_CALL_FORGET, /* RDI: page-table root that is gone; RAX: switches to it, RDX: TSC of the
 			    last */
+	ABI_CALL_GUEST,	 /* What the core must know of the guest's kernel. RDI: virtual address of
+			    its direct map, RSI: offset of the current-task pointer from a CPU's
+			    kernel GS base. Starts samples and captures; RDI 0 stops them */
+	ABI_CALL_HOOK,	 /* RDI: number of a hook, RSI 1: set as abi_ctl.hook says (again: change
+			    it), 0: remove. RAX: 0 or negative errno: -ENOTSUP (no execute-only
+			    EPT, or memory that can't be hooked), -EINVAL (no such site), -ENOSPC */
+	ABI_CALL_GUARD,	 /* Guard guest-physical [RDI, RDI + RSI) against writes (RSI bit 0 set:
+			    guard no longer), page granular. RAX as for ABI_CALL_HOOK */
+	ABI_CALL_CPU,	 /* Fill abi_ctl.cpu with the registers of the CPU that runs this stay */
 	ABI_CALLS
 };
 

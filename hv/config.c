@@ -360,7 +360,8 @@ static const struct choice log_levels[] = {{"error", LOG_LEVEL_ERROR},
 					   {0}};
 static const struct choice net_fails[] = {
 	{"open", NET_FAIL_OPEN}, {"closed", NET_FAIL_CLOSED}, {0}};
-static const struct choice trackings[] = {{"off", TRACKING_OFF}, {"exact", TRACKING_EXACT}, {0}};
+static const struct choice trackings[] = {
+	{"off", TRACKING_OFF}, {"exact", TRACKING_EXACT}, {"lifecycle", TRACKING_LIFECYCLE}, {0}};
 /* The PC's customary ports. */
 static const struct choice serials[] = {{"none", 0},	 {"com1", 0x3f8}, {"com2", 0x2f8},
 					{"com3", 0x3e8}, {"com4", 0x2e8}, {0}};
@@ -380,7 +381,7 @@ static const struct key keys[] = {
 	{"rules", parse_rules, MEMBER(rules), NULL, NULL},
 	{"nic", parse_nic, MEMBER(nic), nics, "must be auto, none or a PCI address as 00:03.0"},
 	{"net_fail", parse_choice, MEMBER(net_fail), net_fails, "must be open or closed"},
-	{"tracking", parse_choice, MEMBER(tracking), trackings, "must be exact or off"},
+	{"tracking", parse_choice, MEMBER(tracking), trackings, "must be exact, lifecycle or off"},
 	{"address", parse_address, MEMBER(address), addresses,
 	 "must be none, dhcp or an IPv4 address with prefix as 10.0.0.5/24"},
 	{"gateway", parse_gateway, MEMBER(gateway), NULL, NULL},

@@ -18,7 +18,7 @@ enum config_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEV
 enum config_net_fail { NET_FAIL_OPEN, NET_FAIL_CLOSED };
 enum config_nic { NIC_NONE, NIC_AUTO, NIC_BDF };
 enum config_address { ADDRESS_NONE, ADDRESS_FIXED, ADDRESS_DHCP };
-enum config_tracking { TRACKING_OFF, TRACKING_EXACT };
+enum config_tracking { TRACKING_OFF, TRACKING_EXACT, TRACKING_LIFECYCLE };
 
 struct config_net {
 	uint32_t addr;	/* IPv4, host byte order */

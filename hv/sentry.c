@@ -8,6 +8,7 @@
 #include "hv/errno.h"
 #include "hv/event.h"
 #include "hv/frames_internal.h"
+#include "hv/hook.h"
 #include "hv/lock.h"
 #include "hv/log.h"
 #include "hv/machine.h"
@@ -28,9 +29,9 @@
 #define SHORT_STAYS	     16	 /* so many in a row: the guest holds one off, for good perhaps */
 #define CALLS_PER_STAY	     256 /* hypercalls other than yield */
 #define LOG_LINES_PER_SECOND 20
-#define EVENT_DELAY_US	     1000  /* single events ride together */
-#define ROOT_DELAY_US	     60000 /* the same for address spaces, which are not urgent */
-#define ROOTS_WAITING	     256   /* requests that may wait for that long */
+#define EVENT_DELAY_US	     1000 /* single events ride together */
+#define PATIENT_DELAY_US     60000 /* the same for address spaces and samples, which are not urgent */
+#define PATIENT_WAITING	     256   /* requests that may wait for that long */
 #define REPLIES_PER_STAY     ABI_REPLIES
 
 enum state { STATE_DEAD, STATE_ALIVE };
@@ -82,25 +83,35 @@ int sentry_request(const struct abi_request *request, uint32_t reserve)
 	return err;
 }
 
-void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
+/* Room that frames and their returns need even when events flood. */
+#define EVENT_RESERVE (ABI_SLOTS + 64)
+
+int event_request(const struct abi_request *request)
 {
-	struct abi_request request = {
-		.type = ABI_REQ_EVENT, .port = (uint8_t)kind, .a = a, .b = b, .c = c};
-	/* Room that frames and their returns need even when events flood. */
-	const uint32_t reserve = ABI_SLOTS + 64;
-	bool patient;
+	int err;
 
 	if (events_lost) {
 		struct abi_request lost = {
 			.type = ABI_REQ_EVENT, .port = ABI_EVENT_LOST, .a = events_lost};
 
-		if (!sentry_request(&lost, reserve))
+		if (!sentry_request(&lost, EVENT_RESERVE))
 			events_lost = 0;
 	}
-	if (sentry_request(&request, reserve))
+	err = sentry_request(request, EVENT_RESERVE);
+	if (err)
 		events_lost++;
-	patient = kind == ABI_EVENT_ROOT_SEEN && requests_waiting() < ROOTS_WAITING;
-	sentry_wake(time_now() + time_us(patient ? ROOT_DELAY_US : EVENT_DELAY_US));
+	return err;
+}
+
+void event_post(enum abi_event kind, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct abi_request request = {
+		.type = ABI_REQ_EVENT, .port = (uint8_t)kind, .a = a, .b = b, .c = c};
+	bool patient = kind == ABI_EVENT_ROOT_SEEN || kind == ABI_EVENT_SAMPLE;
+
+	(void)event_request(&request);
+	patient = patient && requests_waiting() < PATIENT_WAITING;
+	sentry_wake(time_now() + time_us(patient ? PATIENT_DELAY_US : EVENT_DELAY_US));
 }
 
 /* --- replies
@@ -119,7 +130,7 @@ static bool take_replies(struct sentry_fault *fault)
 		/* Copied once, checked, then used. */
 		struct abi_reply reply = sentry_replies()[rep_cons % ABI_REPLIES];
 
-		if (!frames_reply(&reply)) {
+		if (reply.type == ABI_REP_DECIDE ? !hook_reply(&reply) : !frames_reply(&reply)) {
 			uint64_t detail;
 
 			memcpy(&detail, &reply, sizeof(detail));
@@ -207,6 +218,7 @@ static void restart_slice(void)
 	state = STATE_ALIVE;
 	frames_close(false);
 	tracking_repeat();
+	hook_repeat();
 	again = 1;
 }
 
@@ -274,6 +286,19 @@ static bool do_call(struct stay *stay)
 	case ABI_CALL_FORGET:
 		(void)tracking_forget(call.arg[0], &count, &last);
 		sentry_vm_return(count, last);
+		return true;
+	case ABI_CALL_CPU: {
+		struct abi_cpu cpu;
+
+		sentry_vm_guest(&cpu);
+		sentry_ctl()->cpu = cpu;
+		sentry_vm_return(0, 0);
+		return true;
+	}
+	case ABI_CALL_GUEST:
+	case ABI_CALL_HOOK:
+	case ABI_CALL_GUARD:
+		sentry_vm_return((uint64_t)hook_call(call.number, call.arg[0], call.arg[1]), 0);
 		return true;
 	case ABI_CALL_EXIT:
 		stay->fault = (struct sentry_fault){ABI_SENTRY_EXIT, ABI_SENTRY_BASE, call.arg[0]};

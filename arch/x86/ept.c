@@ -8,6 +8,8 @@
 /* Set in every leaf we wrote; ignored by the processor (table 29-6). So 0 means never mapped, even
  * for an uncached page at address 0 that has lost its rights. */
 #define MAPPED	      (1ull << 52)
+/* Set in a view's own leaves, likewise ignored: they never look like an entry of the original. */
+#define OWN	      (1ull << 53)
 /* Table pages that on-demand mapping may take: 512 TiB in 1 GiB pages, 512 GiB without them. */
 #define DEMAND_TABLES 512
 
@@ -63,16 +65,30 @@ static uint64_t new_table(struct ept *ept, struct edit *edit)
 	return phys;
 }
 
-/* Other CPUs walk these tables: whole entries, and tables only after their contents. */
-static void put(uint64_t *slot, uint64_t entry)
+static bool within(const uint64_t *table, const uint64_t *slot)
 {
+	return (uintptr_t)slot - (uintptr_t)table < SLOTS * sizeof(*slot);
+}
+
+/* Other CPUs walk these tables: whole entries, and tables only after their contents. The views'
+ * copies of the table follow where they were alike. */
+static void put(struct ept *ept, uint64_t *slot, uint64_t entry)
+{
+	uint64_t old = *slot;
+
 	__atomic_store_n(slot, entry, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < ept->clones; i++) {
+		uint64_t *of = ept->clone[i].of;
+
+		if (within(of, slot) && ept->clone[i].table[slot - of] == old)
+			__atomic_store_n(&ept->clone[i].table[slot - of], entry, __ATOMIC_RELEASE);
+	}
 }
 
 /* Bits 6:3 of an entry that points to a table have to be 0 (table 29-3; TRAPS 28). */
-static void link_table(uint64_t *slot, uint64_t table)
+static void link_table(struct ept *ept, uint64_t *slot, uint64_t table)
 {
-	put(slot, table | EPT_RWX);
+	put(ept, slot, table | EPT_RWX);
 }
 
 /* Break a large page up into 512 of the next size, which translate alike. */
@@ -88,7 +104,7 @@ static int split(struct ept *ept, struct edit *edit, uint64_t *slot, uint32_t le
 	child = table_of(ept, table);
 	for (uint32_t i = 0; i < SLOTS; i++)
 		child[i] = entry + i * span_of(level - 1);
-	link_table(slot, table);
+	link_table(ept, slot, table);
 	if (level == 2)
 		ept->split_2m++;
 	else
@@ -99,7 +115,8 @@ static int split(struct ept *ept, struct edit *edit, uint64_t *slot, uint32_t le
 	return 0;
 }
 
-static void put_leaf(struct edit *edit, uint64_t *slot, uint32_t level, uint64_t gpa)
+static void put_leaf(struct ept *ept, struct edit *edit, uint64_t *slot, uint32_t level,
+		     uint64_t gpa)
 {
 	uint64_t old = *slot, entry;
 
@@ -110,7 +127,7 @@ static void put_leaf(struct edit *edit, uint64_t *slot, uint32_t level, uint64_t
 			edit->type << EPT_TYPE_SHIFT | edit->rights | (level > 1 ? EPT_LARGE : 0);
 	if (old == entry)
 		return;
-	put(slot, entry);
+	put(ept, slot, entry);
 	if ((old & EPT_RIGHTS) &&
 	    ((old & ~entry & EPT_RIGHTS) || (old & ~EPT_RIGHTS) != (entry & ~EPT_RIGHTS)))
 		edit->invalidate = true;
@@ -146,7 +163,7 @@ static int edit_table(struct ept *ept, struct edit *edit, uint64_t *table, uint3
 		if (edit->keep && entry == 0)
 			return -ENOENT;
 		if (gpa == start && stop == start + span && fits(ept, edit, entry, level, gpa)) {
-			put_leaf(edit, slot, level, gpa);
+			put_leaf(ept, edit, slot, level, gpa);
 			gpa = stop;
 			continue;
 		}
@@ -155,7 +172,7 @@ static int edit_table(struct ept *ept, struct edit *edit, uint64_t *table, uint3
 
 			if (!phys)
 				return -ENOMEM;
-			link_table(slot, phys);
+			link_table(ept, slot, phys);
 		} else if (!is_table(entry, level)) {
 			ret = split(ept, edit, slot, level);
 		}
@@ -206,6 +223,64 @@ int ept_init(struct ept *ept, const struct ept_ops *ops, uint64_t cap, uint32_t 
 uint64_t ept_pointer(const struct ept *ept)
 {
 	return ept->root | (uint64_t)(LEVELS - 1) << 3 | MEM_WB;
+}
+
+uint64_t ept_view_pointer(const struct ept *ept, uint32_t view)
+{
+	return ept->view[view] | (uint64_t)(LEVELS - 1) << 3 | MEM_WB;
+}
+
+/* A copy of the table at `phys` that follows it. 0: none left. */
+static uint64_t clone_table(struct ept *ept, uint64_t phys)
+{
+	uint64_t copy = ept->clones < EPT_CLONES ? ept->ops.alloc(ept->ops.ctx) : 0;
+	struct ept_clone *c = &ept->clone[ept->clones];
+
+	if (!copy)
+		return 0;
+	*c = (struct ept_clone){table_of(ept, phys), table_of(ept, copy)};
+	for (uint32_t i = 0; i < SLOTS; i++)
+		c->table[i] = c->of[i];
+	ept->clones++;
+	ept->tables++;
+	return copy;
+}
+
+int ept_view_map(struct ept *ept, uint32_t view, uint64_t gpa, uint64_t size, uint64_t hpa,
+		 uint32_t rights)
+{
+	uint32_t last = size == EPT_PAGE_2M ? 2 : 1;
+	struct ept_walk walk;
+	uint64_t *table;
+
+	ept_lookup(ept, gpa, &walk);
+	if (!walk.mapped || !rights || !good_rights(ept, rights) || (gpa | hpa) & (size - 1) ||
+	    size != span_of(last) || walk.level > last)
+		return -EINVAL;
+	if (!ept->view[view])
+		ept->view[view] = clone_table(ept, ept->root);
+	if (!ept->view[view])
+		return -ENOMEM;
+	table = table_of(ept, ept->view[view]);
+	for (uint32_t level = LEVELS; level > last; level--) {
+		uint64_t *slot = &table[index_of(gpa, level)];
+
+		if (!is_table(*slot, level))
+			return -EINVAL; /* the view has a larger page of its own there */
+		if (*slot == walk.entry[level]) {
+			uint64_t copy = clone_table(ept, *slot);
+
+			if (!copy)
+				return -ENOMEM;
+			__atomic_store_n(slot, copy | EPT_RWX, __ATOMIC_RELEASE);
+		}
+		table = table_of(ept, *slot);
+	}
+	__atomic_store_n(&table[index_of(gpa, last)],
+			 hpa | OWN | MAPPED | (uint64_t)walk.type << EPT_TYPE_SHIFT | rights |
+				 (last > 1 ? EPT_LARGE : 0),
+			 __ATOMIC_RELEASE);
+	return 0;
 }
 
 static int apply(struct ept *ept, struct edit *edit, uint64_t size)

@@ -16,6 +16,10 @@
  * guest kernel can stop the machine. Splitting on fetch would need 8 MiB of tables for 4 GiB of
  * code.
  *
+ * Views are further roots over the same memory, for pages that shall look different to a CPU that
+ * uses them. A view shares all tables with the first root except those on the way to such a page,
+ * and those follow every edit of the originals.
+ *
  * All functions: init or exit context, no blocking, bounded by the range they are given.
  */
 #pragma once
@@ -53,6 +57,14 @@ struct ept_ops {
 	void *ctx;
 };
 
+#define EPT_VIEWS  2
+#define EPT_CLONES 64
+
+/* A view's own copy of a table. */
+struct ept_clone {
+	uint64_t *of, *table;
+};
+
 struct ept {
 	struct ept_ops ops;
 	uint64_t root;	     /* physical address of the PML4 */
@@ -62,8 +74,11 @@ struct ept {
 	uint32_t tables;     /* pages in use, the root included */
 	uint32_t split_2m;   /* large pages broken up since the start */
 	uint32_t split_1g;
-	uint32_t on_demand;   /* ranges mapped by ept_demand */
-	uint32_t demand_left; /* table pages that ept_demand may still take */
+	uint32_t on_demand;	  /* ranges mapped by ept_demand */
+	uint32_t demand_left;	  /* table pages that ept_demand may still take */
+	uint64_t view[EPT_VIEWS]; /* physical address of each view's PML4, 0: not made yet */
+	struct ept_clone clone[EPT_CLONES];
+	uint32_t clones;
 };
 
 /* An empty tree. `cap`: IA32_VMX_EPT_VPID_CAP, `phys_bits`: MAXPHYADDR. -ENOMEM without a page. */
@@ -71,6 +86,16 @@ int ept_init(struct ept *ept, const struct ept_ops *ops, uint64_t cap, uint32_t 
 
 /* The EPT pointer: 4 levels, write-back tables, no accessed/dirty flags (SDM 25.6.11). */
 uint64_t ept_pointer(const struct ept *ept);
+
+/* The same of a view that has pages of its own. */
+uint64_t ept_view_pointer(const struct ept *ept, uint32_t view);
+
+/* Show the page at `gpa` of `size` bytes (4 KiB, or 2 MiB) in `view` as `hpa` with `rights`, in the
+ * memory type that it has at the first root. A 4 KiB page must be one there too. The view is made
+ * at its first page. Invalidation is the caller's business (ops->invalidate), unless nobody has
+ * used the view yet. 0; -EINVAL: the first root maps no such page there; -ENOMEM. */
+int ept_view_map(struct ept *ept, uint32_t view, uint64_t gpa, uint64_t size, uint64_t hpa,
+		 uint32_t rights);
 
 /* Map [gpa, gpa + size) to [hpa, hpa + size) with `rights` and `type`, in the largest pages
  * allowed. What was mapped there is replaced; large pages that reach beyond the range are split.

@@ -72,9 +72,11 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_EFER		0xc0000080u
 #define MSR_STAR		0xc0000081u
 #define MSR_LSTAR		0xc0000082u
+#define MSR_CSTAR		0xc0000083u
 #define MSR_FMASK		0xc0000084u
 #define MSR_FS_BASE		0xc0000100u
 #define MSR_GS_BASE		0xc0000101u
+#define MSR_KERNEL_GS_BASE	0xc0000102u
 #define MSR_TSC_AUX		0xc0000103u
 
 /* IA32_FEATURE_CONTROL */

@@ -58,3 +58,6 @@ struct sentry_call {
 /* The hypercall that ended the last entry; and its results. The sentry goes on behind it. */
 void sentry_vm_call(struct sentry_call *call);
 void sentry_vm_return(uint64_t rax, uint64_t rdx);
+
+/* Between begin and end: what the guest has in the registers of this CPU. */
+void sentry_vm_guest(struct abi_cpu *cpu);

@@ -58,6 +58,10 @@ struct leave_state {
 #define WORK_EPT   1u /* the EPT lost rights: INVEPT */
 #define WORK_TIMER 2u /* the preemption timer's deadline has moved */
 #define WORK_INIT  4u /* an INIT came while the sentry ran here */
+#define WORK_TRACK 8u /* CR3 writes shall exit, or no longer (vmx.quiet_cr3) */
+
+/* Which root of the EPT a CPU uses (vmx/hook.c). */
+enum vcpu_view { VIEW_CODE, VIEW_DATA, VIEW_STEP };
 
 /* Pages that were opened for one instruction (vmx/memory_exit.c). */
 #define STEP_PAGES 16
@@ -81,6 +85,11 @@ struct vcpu {
 	bool in_sentry;		    /* root mode is inside a stay: for reports */
 	uint8_t nstep;		    /* pages opened for one instruction */
 	uint64_t step[STEP_PAGES];  /* their guest-physical addresses */
+	enum vcpu_view view;
+	uint64_t step_written;		 /* page that is written under VIEW_STEP, 0: none */
+	uint64_t moved_rip;		 /* instruction that moved to VIEW_DATA last */
+	uint32_t moved_again;		 /* and how often in a row */
+	uint64_t sample_at, sample_seed; /* TSC of the next sample, 0: none yet */
 	uint64_t vmxon_region, vmcs, sentry_vmcs;    /* pages of the block */
 	uint64_t exit_stack, nmi_stack, fault_stack; /* tops of the host's stacks */
 	void *gdt, *tss;

@@ -24,10 +24,11 @@
 #define QUIET_US      16000 /* without frames: back to the line */
 /* The same without credit. Linux forgets unhandled interrupts that are 100 ms apart. */
 #define QUIET_POOR_US 250000
-/* Polling for load ends after SLOW_POLLS slow ones in a row. Among the first EARLY_POLLS that
- * means that the polling itself made the traffic slow: then it is not tried again for HOLD_US,
- * twice as long each time up to HOLD_MAX_US.
- * Later it only means that the traffic has changed. */
+/* Polling for load ends after SLOW_POLLS polls that were not worth it: few frames although the
+ * interval is at its longest, or no more than before although it has grown, because the traffic
+ * waits for us. Among the first EARLY_POLLS polling is then not tried again for HOLD_US, twice as
+ * long each time up to HOLD_MAX_US. A rate is nothing to compare with: what was seen before polling
+ * may have been a burst. */
 #define SLOW_POLLS    2
 #define EARLY_POLLS   4
 #define HOLD_US	      32000
@@ -63,6 +64,8 @@ static void start_polling(struct intr *intr, bool for_load, uint64_t frames, uin
 	intr->poll_time = intr->last_frame = now;
 	intr->poll_frames = frames;
 	intr->poll_bytes = bytes;
+	intr->last_batch = 0;
+	intr->last_ticks = 0;
 	intr->slow = 0;
 	intr->polls = 0;
 	set_mode(intr, INTR_POLL);
@@ -155,8 +158,6 @@ void intr_account(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t n
 	    ((intr->window_exits >= LOAD_EXITS && dt <= time_us(LOAD_US) &&
 	      db / df >= LARGE_FRAME) ||
 	     intr->window_exits >= FAST_EXITS * dt / time_us(1000))) {
-		intr->base_frames = df;
-		intr->base_ticks = dt;
 		start_polling(intr, true, frames, bytes, now);
 	}
 	start_window(intr, frames, bytes, now);
@@ -186,6 +187,20 @@ static bool leave(struct intr *intr, uint64_t now)
 	return intr->credit && quiet >= time_us(QUIET_US);
 }
 
+/* Was a poll worth its exit? */
+static void judge(struct intr *intr, uint64_t frames, uint64_t ticks, bool large)
+{
+	bool longest = ticks >= time_us(large ? POLL_LARGE_US : POLL_US);
+	bool waits = ticks * 2 > intr->last_ticks * 3 && frames * 2 <= intr->last_batch * 3;
+
+	if (frames >= LOAD_EXITS)
+		intr->slow = 0;
+	else if (frames && (longest || (intr->last_ticks && waits)))
+		intr->slow++;
+	intr->last_batch = frames;
+	intr->last_ticks = ticks;
+}
+
 /* Aim at a batch of BATCH_SMALL to BATCH_LARGE frames, within the latency that the traffic bears.
  */
 static void adapt(struct intr *intr, uint64_t frames, bool large)
@@ -205,18 +220,14 @@ static void adapt(struct intr *intr, uint64_t frames, bool large)
 uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_t now)
 {
 	uint64_t df = frames - intr->poll_frames, db = bytes - intr->poll_bytes;
-	uint64_t dt = now - intr->poll_time;
+	bool large = df && db / df >= LARGE_FRAME;
 
 	if (intr->mode != INTR_POLL)
 		return 0;
 	intr->polls++;
 	if (df)
 		intr->last_frame = now;
-	/* Traffic that waits for our polls comes slower the longer they take. */
-	if (df * intr->base_ticks * 2 < intr->base_frames * dt)
-		intr->slow++;
-	else
-		intr->slow = 0;
+	judge(intr, df, now - intr->poll_time, large);
 	if (leave(intr, now)) {
 		/* Causes that piled up while masked would interrupt for nothing. One that we
 		 * raised must not get lost with them. */
@@ -227,7 +238,7 @@ uint64_t intr_polled(struct intr *intr, uint64_t frames, uint64_t bytes, uint64_
 			intr->nic->irq_raise();
 		return 0;
 	}
-	adapt(intr, df, df && db / df >= LARGE_FRAME);
+	adapt(intr, df, large);
 	intr->poll_time = now;
 	intr->poll_frames = frames;
 	intr->poll_bytes = bytes;

@@ -66,8 +66,8 @@ struct intr {
 	uint64_t interval;		  /* ticks */
 	uint64_t poll_time, last_frame;	  /* of the last poll; of the last poll with frames */
 	uint64_t poll_frames, poll_bytes; /* totals at the last poll */
-	uint64_t base_frames, base_ticks; /* rate before polling */
-	uint32_t slow;			  /* polls in a row with less than half of it */
+	uint64_t last_batch, last_ticks;  /* frames of the last poll, and the time it covered */
+	uint32_t slow;			  /* polls in a row that were not worth it */
 	uint32_t polls;			  /* since polling began */
 
 	uint64_t empty, raises, switches; /* counters */

@@ -171,7 +171,7 @@ static void test_bad_values(void **state)
 		"nic = 00:03.0.0",
 		"nic = 0:0:0:3.0",
 		"net_fail = maybe",
-		"tracking = lifecycle",
+		"tracking = sometimes",
 		"address = 10.0.0.1",
 		"address = 10.0.0.1/33",
 		"address = 10.0.0/24",

@@ -560,14 +560,79 @@ struct model {
 	enum memory_type type;
 };
 
+/* What a CPU sees that uses a view. */
+static void view_lookup(const struct ept *ept, uint32_t view, uint64_t gpa, struct ept_walk *walk)
+{
+	struct ept other = *ept;
+
+	other.root = ept->view[view];
+	ept_lookup(&other, gpa, walk);
+}
+
+/* A hooked page: three faces, while the first root goes on being edited around it. */
+static void views(void **state)
+{
+	const uint64_t region = 64 * MIB, page = region + 0x5000, copy = 0x123000;
+	struct ept ept;
+	struct ept_walk w;
+
+	(void)state;
+	assert_int_equal(ept_init(&ept, &ops, CAP_ALL, 40), 0);
+	assert_int_equal(ept_map(&ept, 0, GIB, 0, EPT_RWX, MEM_WB), 0);
+	assert_int_equal(ept_protect(&ept, region, 2 * MIB, EPT_RWX), 0); /* 2 MiB pages */
+	/* A page of 4 KiB that the first root does not have, and nonsense. */
+	assert_int_equal(ept_view_map(&ept, 0, page, 0x1000, page, EPT_R), -EINVAL);
+	assert_int_equal(ept_view_map(&ept, 0, 2 * GIB, 0x1000, page, EPT_R), -EINVAL);
+	assert_int_equal(ept_view_map(&ept, 0, page, 0x1000, page, 0), -EINVAL);
+	assert_int_equal(ept_view_map(&ept, 0, page, 0x1000, page, EPT_W), -EINVAL);
+	assert_int_equal(ept_view_map(&ept, 0, region, 0x3000, region, EPT_R), -EINVAL);
+	assert_int_equal(ept_view_map(&ept, 0, region + 0x1000, 2 * MIB, region, EPT_R), -EINVAL);
+
+	assert_int_equal(ept_view_map(&ept, 1, region, 2 * MIB, region, EPT_RWX), 0);
+	assert_int_equal(ept_protect(&ept, page, 0x1000, EPT_RWX), 0); /* split */
+	assert_int_equal(ept_view_map(&ept, 0, page, 0x1000, page, EPT_R), 0);
+	assert_int_equal(ept_map(&ept, page, 0x1000, copy, EPT_X, MEM_WB), 0);
+	expect(&ept, page, copy, EPT_X, MEM_WB, 0x1000);
+	view_lookup(&ept, 0, page, &w);
+	assert_true(w.mapped && w.hpa == page && w.rights == EPT_R && w.page_size == 0x1000);
+	view_lookup(&ept, 1, page, &w);
+	assert_true(w.mapped && w.hpa == page && w.rights == EPT_RWX && w.page_size == 2 * MIB);
+	/* A smaller page than the view's own. */
+	assert_int_equal(ept_view_map(&ept, 1, page, 0x1000, page, EPT_R), -EINVAL);
+
+	/* Neighbours and far pages are edited: the views follow, their own pages stay. */
+	assert_int_equal(ept_protect(&ept, page + 0x1000, 0x1000, 0), 0);
+	assert_int_equal(ept_map(&ept, 512 * MIB, 0x1000, copy, EPT_R, MEM_UC), 0);
+	assert_int_equal(ept_map(&ept, 8 * GIB, GIB, 8 * GIB, EPT_RWX, MEM_UC), 0);
+	assert_int_equal(ept_map(&ept, page, 0x1000, page, EPT_RWX, MEM_WB), 0);
+	view_lookup(&ept, 0, page + 0x1000, &w);
+	assert_false(w.mapped);
+	view_lookup(&ept, 0, page, &w);
+	assert_true(w.mapped && w.hpa == page && w.rights == EPT_R);
+	for (uint32_t view = 0; view < 2; view++) {
+		view_lookup(&ept, view, 512 * MIB, &w);
+		assert_true(w.mapped && w.hpa == copy && w.type == MEM_UC);
+		view_lookup(&ept, view, 8 * GIB + 5, &w);
+		assert_true(w.mapped && w.hpa == 8 * GIB + 5);
+		assert_int_equal(ept_view_pointer(&ept, view) & 0xfff, 0x1e);
+	}
+	check(&ept);
+	/* No page left for a copy of the table. */
+	pool_limit = pool_used;
+	assert_int_equal(ept_view_map(&ept, 0, 512 * MIB, 0x1000, copy, EPT_R), -ENOMEM);
+	view_lookup(&ept, 0, 512 * MIB, &w);
+	assert_true(w.mapped && w.hpa == copy && w.rights == EPT_R);
+}
+
 static void random_tree(uint32_t seed)
 {
 	static const uint32_t rights_of[] = {EPT_R, EPT_R | EPT_W, EPT_R | EPT_X, EPT_RWX, EPT_X};
 	static const enum memory_type type_of[] = {MEM_WB, MEM_UC, MEM_WC, MEM_WT, MEM_WP};
-	static struct model model[MODEL_PAGES];
+	static struct model model[MODEL_PAGES], own[EPT_VIEWS][MODEL_PAGES];
 	struct ept ept;
 
 	memset(model, 0, sizeof(model));
+	memset(own, 0, sizeof(own));
 	assert_int_equal(ept_init(&ept, &ops, CAP_ALL, 40), 0);
 	for (int round = 0; round < 24; round++) {
 		uint32_t r[6], splits = ept.split_2m + ept.split_1g;
@@ -632,9 +697,36 @@ static void random_tree(uint32_t seed)
 			if (w.mapped && (w.hpa != model[p].hpa || w.rights != model[p].rights ||
 					 w.type != model[p].type))
 				fail_msg("round %d page %llx", round, (unsigned long long)p);
+			for (uint32_t view = 0; view < EPT_VIEWS && ept.view[view]; view++) {
+				const struct model *m =
+					own[view][p].known ? &own[view][p] : &model[p];
+
+				view_lookup(&ept, view, p * 0x1000, &w);
+				if (w.mapped != (m->rights != 0) ||
+				    (w.mapped && (w.hpa != m->hpa || w.rights != m->rights ||
+						  w.type != m->type)))
+					fail_msg("round %d view %u page %llx", round, view,
+						 (unsigned long long)p);
+			}
+		}
+		/* One more page that a view shows in its own way. */
+		for (uint64_t p = r[0] % MODEL_PAGES; p < MODEL_PAGES; p++) {
+			uint32_t view = r[2] % EPT_VIEWS;
+			struct ept_walk w;
+
+			ept_lookup(&ept, p * 0x1000, &w);
+			if (!w.mapped || w.page_size != 0x1000)
+				continue;
+			assert_int_equal(ept_view_map(&ept, view, p * 0x1000, 0x1000, r[4] << 12,
+						      EPT_R | EPT_X),
+					 0);
+			own[view][p] =
+				(struct model){true, (uint64_t)(r[4] << 12), EPT_R | EPT_X, w.type};
+			break;
 		}
 	}
-	check(&ept);
+	if (!ept.view[0] && !ept.view[1])
+		check(&ept);
 	assert_true(ept.split_2m > 0);
 }
 
@@ -666,6 +758,7 @@ int main(void)
 		TEST(identity_of_tables),
 		TEST(misconfigurations),
 		TEST(description),
+		TEST(views),
 		TEST(random_edits),
 	};
 

@@ -300,6 +300,42 @@ static void test_bulk_send(void **state)
 	}
 }
 
+/* A window of datagrams under way, each answered by a peer on a busy machine: it begins with a
+ * burst that says nothing of the rate that follows, and the answers pause now and then. */
+static void test_window(void **state)
+{
+	static const unsigned pauses[] = {0, 6, 12}; /* ms in every 40 */
+	const unsigned window = 48, n = 7000;
+
+	(void)state;
+	for (unsigned p = 0; p < 3; p++) {
+		unsigned next = 0, acked = 0;
+		double per_frame;
+
+		begin(false);
+		start();
+		exits();
+		for (unsigned ms = 0; acked < n; ms++) {
+			for (; next < n && next < acked + window && drv_tx_room(); next++)
+				drv_send(frame, 1442);
+			advance_us(1000, drv_irq);
+			if (acked < sent_count && ms % 40 >= pauses[p]) {
+				assert_true(wire_receive(frame, 60));
+				acked++;
+			}
+			drv_poll();
+		}
+		per_frame = exits() / (2.0 * n);
+		print_message(
+			"send, window of %u, pauses of %u ms: %.3f exits per frame, %u switches\n",
+			window, pauses[p], per_frame, (unsigned)counter("net.mode_switches"));
+		assert_true(per_frame < 0.2);
+		/* Quiet: the line is the card's again. */
+		advance_us(1000000, drv_irq);
+		assert_int_equal(net.intr.mode, INTR_LINE);
+	}
+}
+
 /* Request and response: polling for load must not add its interval to each round. */
 static void test_request_response(void **state)
 {
@@ -335,6 +371,35 @@ static void test_request_response(void **state)
 			size[s], (unsigned)spent, exits() / (2.0 * n));
 		assert_true(spent < 200);
 	}
+}
+
+/* The same while a transfer is still being polled for: the polls must end soon. */
+static void test_request_after_bulk(void **state)
+{
+	uint64_t begun;
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 500; i++) {
+		assert_true(wire_receive(frame, 1514));
+		advance_us(100, drv_irq);
+	}
+	assert_int_equal(net.intr.mode, INTR_POLL);
+	begun = now;
+	for (unsigned i = 0; i < 500; i++) {
+		unsigned before = sent_count;
+
+		drv_send(frame, 1400);
+		for (unsigned t = 0; sent_count == before; t++) {
+			assert_true(t < 2000);
+			advance_us(10, drv_irq);
+		}
+		assert_true(wire_receive(frame, 1400));
+		advance_us(100, drv_irq);
+	}
+	print_message("requests after a transfer: %u us each\n",
+		      (unsigned)((now - begun) / TICKS_PER_US / 500));
+	assert_true(now - begun < 500 * 300 * TICKS_PER_US);
 }
 
 /* The guest has its interrupts off for long: frames are not lost before the ring is full. */
@@ -448,7 +513,9 @@ int main(void)
 		cmocka_unit_test_setup(test_bulk_receive, setup),
 		cmocka_unit_test_setup(test_bulk_with_stalls, setup),
 		cmocka_unit_test_setup(test_bulk_send, setup),
+		cmocka_unit_test_setup(test_window, setup),
 		cmocka_unit_test_setup(test_request_response, setup),
+		cmocka_unit_test_setup(test_request_after_bulk, setup),
 		cmocka_unit_test_setup(test_masked_guest, setup),
 		cmocka_unit_test_setup(test_shared_line, setup),
 		cmocka_unit_test_setup(test_late_verdict, setup),

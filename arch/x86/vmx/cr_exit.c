@@ -85,6 +85,15 @@ static void guest_write_cr3(struct vcpu *v, uint64_t operand)
 	 */
 }
 
+void cr3_exiting(struct vcpu *v)
+{
+	bool on = vmx.control[PROFILE_GUEST].word[CONTROL_PRIMARY] & PRIMARY_CR3_LOAD;
+
+	cr3_reset(&v->cr3, NULL);
+	vmwrite(VMCS_CR3_TARGET_COUNT, 0);
+	primary_set(v, PRIMARY_CR3_LOAD, on && !vmx.quiet_cr3);
+}
+
 /* What a MOV to CR0 faults on (SDM volume 2, MOV to control registers; 10.8.5 for the change of
  * PG). */
 static bool cr0_faults(uint64_t value)

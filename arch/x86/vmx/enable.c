@@ -122,7 +122,7 @@ static void cr3_init(const struct boot_info *info)
 		.reserved = cr3_reserved(vmx.phys_bits, lam),
 		.pair = pti_pair,
 	};
-	if (info->config.tracking == TRACKING_EXACT)
+	if (info->config.tracking != TRACKING_OFF)
 		set->word[CONTROL_PRIMARY] |= PRIMARY_CR3_LOAD;
 	else
 		set->word[CONTROL_PRIMARY] &= ~PRIMARY_CR3_LOAD;
@@ -373,7 +373,7 @@ void on_vmcall(struct vcpu *v)
 		leave(v);
 	else if (!vmx.sealed && v->regs.rax == SEAL_CALL)
 		close_launch(v);
-	else
+	else if (!hook_hit(v))
 		inject_ud();
 }
 

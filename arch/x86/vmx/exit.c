@@ -224,13 +224,20 @@ void vmx_do_pending(struct vcpu *v)
 	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
 
 	if (work & WORK_TIMER) {
+		uint64_t next;
+
 		v->timer_deadline =
 			upcall_timers(rdtsc()); /* the earliest of all, whoever armed it */
+		next = hook_sample(v, rdtsc());
+		if (next && (!v->timer_deadline || next < v->timer_deadline))
+			v->timer_deadline = next;
 		__atomic_and_fetch(&v->work, ~WORK_TIMER, __ATOMIC_ACQ_REL);
 		program_timer(v);
 	}
 	if (work & WORK_EPT)
-		invept(INVEPT_SINGLE, vmx.eptp);
+		invept(INVEPT_ALL, 0); /* the views' roots too */
+	if (work & WORK_TRACK)
+		cr3_exiting(v);
 	if (work & WORK_INIT)
 		on_init(v);
 	if (v->nmi_pending)

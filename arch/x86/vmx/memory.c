@@ -176,6 +176,7 @@ void on_monitor_trap(struct vcpu *v)
 		if (s)
 			s->written(s->ctx);
 	}
+	hook_stepped(v);
 }
 
 /* --- violations
@@ -204,6 +205,7 @@ void on_ept_violation(struct vcpu *v)
 	uint64_t qual = vmread(VMCS_EXIT_QUALIFICATION);
 	const struct hidden_range *range = find_hidden(gpa);
 	bool write = qual & EPT_VIOLATION_WRITE;
+	enum hook_violation hooked;
 	int err = 0;
 
 	/* An IRET that faulted had unblocked NMIs (SDM 28.2.3). */
@@ -213,7 +215,8 @@ void on_ept_violation(struct vcpu *v)
 	reinject_vectoring();
 
 	spin_lock(&vmx.ept_lock);
-	if (!access_hidden(v, gpa, write)) {
+	hooked = hook_violation(v, gpa, qual);
+	if (hooked == HOOK_VIOLATION_OTHER && !access_hidden(v, gpa, write)) {
 		err = ept_demand(&vmx.ept, &vmx.mtrr, gpa);
 		demand_maps += !err;
 	}
@@ -226,6 +229,8 @@ void on_ept_violation(struct vcpu *v)
 			open_page(v, gpa & ~0xfffull, write);
 	}
 	spin_unlock(&vmx.ept_lock);
+	if (hooked == HOOK_VIOLATION_GUARD)
+		upcall_guard_write(gpa, vmread(VMCS_GUEST_RIP), v->index);
 	if (range && range->block)
 		upcall_hidden_access(gpa, vmread(VMCS_GUEST_RIP), write);
 	/* No table left even for that: the guest asked for an address where it has nothing. */

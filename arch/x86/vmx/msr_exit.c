@@ -136,9 +136,13 @@ static int write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
 /* The entry of 64-bit system calls: the anchor of introspection. It is the guest's own register. */
 static int write_lstar(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	(void)v;
+	int err = wrmsr_safe(msr, value);
+
 	lstar_writes++;
-	return wrmsr_safe(msr, value);
+	if (!err)
+		upcall_lstar(value, vmread(VMCS_GUEST_CR3), v->index,
+			     vmread(VMCS_GUEST_CR4) & CR4_LA57);
+	return err;
 }
 
 /* SDM 2.2.1 and volume 2, WRMSR: reserved bits and LME under paging fault; LMA is the CPU's. */

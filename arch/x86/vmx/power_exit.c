@@ -54,7 +54,7 @@ void on_init(struct vcpu *v)
 	bool bsp = rdmsr(MSR_APIC_BASE) & APIC_BASE_BSP;
 
 	/* An instruction with a hidden page open is given up, and its monitor trap with it. */
-	if (v->nstep)
+	if (v->nstep || v->view == VIEW_STEP)
 		on_monitor_trap(v);
 	/* Timers are armed on the CPU that set them; this one may be gone for long. */
 	for (uint32_t i = 0; i < vmx.ncpu; i++)

@@ -358,3 +358,39 @@ void sentry_vm_return(uint64_t rax, uint64_t rdx)
 	regs.rax = rax;
 	regs.rdx = rdx;
 }
+
+void sentry_vm_guest(struct abi_cpu *cpu)
+{
+	struct vcpu *v = this_vcpu();
+
+	if (vmptrld(v->vmcs))
+		panic("the guest's VMCS can't be loaded");
+	*cpu = (struct abi_cpu){
+		.index = v->index,
+		.idt_limit = (uint32_t)vmread(VMCS_GUEST_IDTR_LIMIT),
+		.gdt_limit = (uint32_t)vmread(VMCS_GUEST_GDTR_LIMIT),
+		.idt_base = vmread(VMCS_GUEST_IDTR_BASE),
+		.gdt_base = vmread(VMCS_GUEST_GDTR_BASE),
+		.cr0 = (vmread(VMCS_GUEST_CR0) & ~vmx_cr0_mask()) |
+		       (vmread(VMCS_CR0_SHADOW) & vmx_cr0_mask()),
+		.cr3 = vmread(VMCS_GUEST_CR3),
+		.cr4 = (vmread(VMCS_GUEST_CR4) & ~vmx_cr4_mask()) |
+		       (vmread(VMCS_CR4_SHADOW) & vmx_cr4_mask()),
+		.efer = vmread(VMCS_GUEST_EFER),
+		.lstar = rdmsr(MSR_LSTAR),
+		.cstar = rdmsr(MSR_CSTAR),
+		.star = rdmsr(MSR_STAR),
+		.fmask = rdmsr(MSR_FMASK),
+		.sysenter_cs = vmread(VMCS_GUEST_SYSENTER_CS),
+		.sysenter_esp = vmread(VMCS_GUEST_SYSENTER_ESP),
+		.sysenter_eip = vmread(VMCS_GUEST_SYSENTER_EIP),
+		.gs_base = vmread(VMCS_GUEST_GS_BASE),
+		.rip = vmread(VMCS_GUEST_RIP),
+		.cpl = (vmread(VMCS_GUEST_SS_ACCESS) & AR_DPL) >> AR_DPL_SHIFT,
+	};
+	/* Put aside by SWAPGS while user code runs. */
+	if (!(cpu->gs_base >> 63))
+		cpu->gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+	if (vmptrld(v->sentry_vmcs))
+		panic("the sentry's VMCS can't be loaded");
+}

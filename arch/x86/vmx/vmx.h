@@ -31,7 +31,8 @@ struct vmx_shared {
 	uint8_t *msr_bitmap, *io_bitmap;
 	struct cr3_config cr3;
 	struct cr3_pti pti;
-	bool sealed; /* the launch interface is dead */
+	bool quiet_cr3; /* CR3 writes don't exit although tracking is on: hooks tell enough */
+	bool sealed;	/* the launch interface is dead */
 	uint32_t ncpu;
 	struct vcpu **cpu; /* [ncpu] */
 };
@@ -80,12 +81,12 @@ static inline bool guest_64bit(void)
 	return vmread(VMCS_GUEST_CS_ACCESS) & AR_L && vmread(VMCS_GUEST_EFER) & EFER_LMA;
 }
 
-/* Step over the instruction that exited: RIP, STI and MOV SS blocking, single-step trap. In line:
- * it is on every hot path. */
-static inline void skip_instruction(void)
+/* Step over the instruction that exited, or so many bytes: RIP, STI and MOV SS blocking,
+ * single-step trap. In line: it is on every hot path. */
+static inline void skip_bytes(uint64_t length)
 {
 	uint64_t old = vmread(VMCS_GUEST_RIP);
-	uint64_t rip = old + vmread(VMCS_EXIT_INSTRUCTION_LENGTH);
+	uint64_t rip = old + length;
 	uint32_t blocking = (uint32_t)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 	/* Below 4 GiB the code may be 16 or 32 bits wide, where RIP wraps. */
@@ -97,6 +98,11 @@ static inline void skip_instruction(void)
 	if (__builtin_expect(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF, 0))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG,
 			vmread(VMCS_GUEST_PENDING_DEBUG) | 1u << 14 /* BS (SDM table 25-4) */);
+}
+
+static inline void skip_instruction(void)
+{
+	skip_bytes(vmread(VMCS_EXIT_INSTRUCTION_LENGTH));
 }
 
 /* Primary processor-based controls: set or clear bits that may be toggled. */
@@ -113,6 +119,8 @@ void on_nmi_window(struct vcpu *v);
  * ------------------------------------------------------------------------------------------ */
 
 void on_cr_access(struct vcpu *v);
+/* Make CR3 writes of this CPU exit as vmx.quiet_cr3 and the configuration say. */
+void cr3_exiting(struct vcpu *v);
 void on_rdmsr(struct vcpu *v);
 void on_wrmsr(struct vcpu *v);
 void on_xsetbv(struct vcpu *v);
@@ -138,6 +146,16 @@ void memory_seal(void);
 bool memory_hidden(uint64_t base, uint64_t size);
 /* Tell all CPUs that rights were removed. */
 void ept_flush_all(void *ctx);
+
+/* Hooks (hook.c). A VMCALL at a site: true if it was one. */
+bool hook_hit(struct vcpu *v);
+/* A violation, with ept_lock held: what it was about. */
+enum hook_violation { HOOK_VIOLATION_OTHER, HOOK_VIOLATION_DONE, HOOK_VIOLATION_GUARD };
+enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual);
+/* The instruction under VIEW_STEP is done, or given up. Without ept_lock. */
+void hook_stepped(struct vcpu *v);
+/* Take a sample if it is time; the TSC of the next, 0: none are taken. */
+uint64_t hook_sample(struct vcpu *v, uint64_t now);
 
 /* A VM entry that failed (entry_failure.c): a sentence with the violated rule, and panic. The VMCS
  * that is current, the guest's or the sentry's. `reason`: of the exit, 0 when there was none. */

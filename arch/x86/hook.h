@@ -1,0 +1,27 @@
+/* Hooks on functions of the guest's kernel, and memory of the guest guarded against its writes.
+ *
+ * For hv/. A hooked page is shown to the guest's fetches as a copy in which the first bytes of each
+ * site are a VMCALL, and to its reads and writes as it is; see arch/x86/vmx/hook.c. Exit context on
+ * any CPU, sealed machine; none blocks.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "hv/abi.h"
+
+/* Set hook `id` (again: change it), or remove it. What is asked may be anything. 0; -EINVAL: no
+ * such hook, or no ftrace site there; -EFAULT: not the guest's memory; -ENOTSUP: no execute-only
+ * EPT, or memory that is not mapped in 2 MiB pages; -ENOSPC: too many pages, -ENOMEM. Takes effect
+ * on each CPU with its next entry. */
+int arch_hook_set(uint32_t id, const struct abi_hook *hook);
+int arch_hook_clear(uint32_t id);
+
+/* Guard [gpa, gpa + size) against writes, or guard it no longer; page granular. The first write
+ * opens the 2 MiB around it and is told (upcall_guard_write); guarding again closes it. The caller
+ * has checked that it is RAM. 0, -EINVAL, -EFAULT, -ENOSPC, -ENOMEM. */
+int arch_guard(uint64_t gpa, uint64_t size, bool on);
+
+/* Where the guest's kernel has its direct map, and at which offset from its GS base the pointer to
+ * the current task; from then on samples are taken. `direct_map` 0: no longer. */
+void arch_guest_kernel(uint64_t direct_map, uint64_t current_offset);

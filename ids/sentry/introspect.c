@@ -1,0 +1,388 @@
+/* See introspect.h. */
+#include "ids/sentry/introspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hv/errno.h"
+#include "ids/guest/probe.h"
+
+#define SEARCH_BYTES (256u << 10) /* looked at in one slice of the search */
+#define SEARCH_MS    1
+#define SITE_MS	     5 /* between two looks whether the guest has made NOPs of its ftrace sites */
+#define SITE_TRIES   2000 /* then it never will */
+#define SETS	     6
+#define SHARED	     4 /* probes on one function */
+#define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
+
+static const uint8_t nop5[ABI_HOOK_BYTES] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+
+struct user {
+	const struct probe *probe;
+	void *ctx;
+};
+
+struct hook {
+	const char *symbol;
+	uint64_t va; /* of the site, 0: not found yet */
+	bool set;
+	uint8_t users;
+	struct user user[SHARED];
+};
+
+enum phase {
+	PHASE_NONE,   /* no anchor, or nothing to be done with it */
+	PHASE_SEARCH, /* kernel_step() */
+	PHASE_SITES,  /* waiting for the guest's ftrace_init */
+	PHASE_HOOK,   /* one hook each slice */
+	PHASE_READY,
+};
+
+struct introspect {
+	struct kernel *kernel;
+	enum phase phase;
+	uint64_t next;	/* TSC of the next slice */
+	uint64_t begun; /* TSC of the anchor */
+	uint32_t tries, at, missing;
+	int refused; /* why the core sets no hooks, 0: it does */
+	uint32_t nset, nhook;
+	struct probe_set set[SETS];
+	struct hook hook[ABI_HOOKS];
+	uint64_t hits, samples, unknown_hits;
+};
+
+const volatile void *introspect_page(void *ctx, uint64_t gpa)
+{
+	const struct sentry *s = ctx;
+	/* Only what the core lists is mapped in the window. */
+	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
+		const struct abi_ram *r = &s->ctl->ram[i];
+		if (gpa >= r->base && gpa - r->base < r->size &&
+		    r->size - (gpa - r->base) >= ABI_PAGE && gpa % ABI_PAGE == 0)
+			return (const volatile void *)(uintptr_t)(s->ctl->window + gpa);
+	}
+	return NULL;
+}
+
+/* --- words about it -----------------------------------------------------------------------------
+ */
+
+static void tell(struct sentry *s, const char *state, const char *reason)
+{
+	const struct introspect *in = s->introspect;
+	const struct kernel *k = in->kernel;
+	char line[240];
+
+	snprintf(line, sizeof(line), "introspection: %s%s%s; %.120s; build id %.40s; %u hooks",
+		 state, *reason ? ": " : "", reason, kernel_banner(k), kernel_build_id(k),
+		 (unsigned)(in->nhook - in->missing));
+	s->ops.log(s->ops.ctx, line);
+	struct json *j = eve_begin(&s->eve, "hypervisor", sentry_now_ns(s));
+	json_object(j, "hypervisor");
+	json_str(j, "action", "introspection");
+	json_str(j, "state", state);
+	if (*reason)
+		json_str(j, "reason", reason);
+	json_str(j, "kernel", kernel_banner(k));
+	json_str(j, "build_id", kernel_build_id(k));
+	json_u64(j, "hooks", in->nhook - in->missing);
+	json_close(j);
+	eve_end(&s->eve, EVE_CLASS_HYPERVISOR);
+}
+
+void introspect_stats(const struct sentry *s, struct json *j)
+{
+	static const char *const names[] = {"none", "search", "sites", "hook", "ready"};
+	const struct introspect *in = s->introspect;
+
+	json_str(j, "phase", names[in->phase]);
+	json_u64(j, "hooks", in->nhook - in->missing);
+	json_u64(j, "hits", in->hits);
+	json_u64(j, "samples", in->samples);
+}
+
+/* --- the table of hooks --------------------------------------------------------------------------
+ */
+
+/* Address of the first of the alternatives that the kernel has. */
+static uint64_t find_function(const struct kernel *k, const char *names)
+{
+	char name[KERNEL_NAME_MAX];
+	while (*names) {
+		size_t len = strcspn(names, "|");
+		if (len < sizeof(name)) {
+			memcpy(name, names, len);
+			name[len] = 0;
+			uint64_t va = kernel_symbol(k, name);
+			if (va)
+				return va;
+		}
+		names += len + (names[len] == '|');
+	}
+	return 0;
+}
+
+static void add_probe(struct introspect *in, const struct probe *probe, void *ctx)
+{
+	uint32_t i = 0;
+	while (i < in->nhook && strcmp(in->hook[i].symbol, probe->symbol) != 0)
+		i++;
+	if (i == ABI_HOOKS || in->hook[i].users == SHARED)
+		return; /* test_introspect holds that this does not happen */
+	if (i == in->nhook)
+		in->hook[in->nhook++] = (struct hook){.symbol = probe->symbol};
+	struct hook *h = &in->hook[i];
+	h->user[h->users++] = (struct user){probe, ctx};
+}
+
+static void build_hooks(struct introspect *in)
+{
+	in->nhook = 0;
+	for (uint32_t i = 0; i < in->nset; i++)
+		for (uint32_t k = 0; k < in->set[i].count; k++)
+			add_probe(in, &in->set[i].probe[k], in->set[i].ctx);
+}
+
+/* The site of a function: its ftrace NOP, at its start or behind an ENDBR64. 0: none (yet). */
+static uint64_t find_site(const struct introspect *in, uint64_t function)
+{
+	uint8_t bytes[ENDBR + ABI_HOOK_BYTES];
+	if (gspace_read(kernel_space(in->kernel), function, bytes, sizeof(bytes)))
+		return 0;
+	if (memcmp(bytes, nop5, sizeof(nop5)) == 0)
+		return function;
+	if (memcmp(bytes + ENDBR, nop5, sizeof(nop5)) == 0)
+		return function + ENDBR;
+	return 0;
+}
+
+static bool sites_ready(struct introspect *in)
+{
+	bool ready = true;
+	for (uint32_t i = 0; i < in->nhook && ready; i++) {
+		uint64_t function = find_function(in->kernel, in->hook[i].symbol);
+		ready = !function || find_site(in, function);
+	}
+	return ready;
+}
+
+/* What the hook needs of the core. */
+static struct abi_hook describe(const struct introspect *in, const struct hook *h)
+{
+	struct abi_hook out = {.va = h->va};
+	for (uint32_t i = 0; i < h->users; i++) {
+		const struct probe *p = h->user[i].probe;
+		out.flags |= p->sync ? ABI_HOOK_SYNC : 0;
+		int64_t offset =
+			p->structure ? kernel_offset(in->kernel, p->structure, p->member) : -1;
+		if (offset >= 0 && offset <= UINT16_MAX && !(out.flags & ABI_HOOK_CAPTURE)) {
+			out.flags |= ABI_HOOK_CAPTURE;
+			out.base = p->base;
+			out.offset = (uint16_t)offset;
+		}
+	}
+	return out;
+}
+
+static void set_hook(struct sentry *s, uint32_t number)
+{
+	struct introspect *in = s->introspect;
+	struct hook *h = &in->hook[number];
+	struct gspace_at at;
+	uint64_t function = find_function(in->kernel, h->symbol);
+
+	h->va = function ? find_site(in, function) : 0;
+	h->set = false;
+	if (h->va && !gspace_translate(kernel_space(in->kernel), h->va, &at)) {
+		struct abi_hook hook = describe(in, h);
+		hook.gpa = at.gpa;
+		s->ctl->hook = hook;
+		int64_t err = s->ops.call(s->ops.ctx, ABI_CALL_HOOK, number, 1);
+		h->set = err == 0;
+		if (err == -ENOTSUP)
+			in->refused = -ENOTSUP;
+	}
+	in->missing += !h->set;
+	if (!h->set) {
+		char line[160];
+		snprintf(line, sizeof(line), "introspection: %s is not watched: %s", h->symbol,
+			 !function ? "this kernel has no such function"
+			 : !h->va  ? "no ftrace site at its entry"
+				   : "the core refused the hook");
+		s->ops.log(s->ops.ctx, line);
+	}
+}
+
+/* --- phases --------------------------------------------------------------------------------------
+ */
+
+static void enter(struct sentry *s, enum phase phase)
+{
+	s->introspect->phase = phase;
+	s->introspect->tries = 0;
+	s->introspect->at = 0;
+}
+
+/* Kernel and structures are known: the parts begin, and the core is told what it needs. */
+static void begin(struct sentry *s)
+{
+	struct introspect *in = s->introspect;
+	int64_t current = kernel_current_offset(in->kernel);
+
+	in->missing = 0;
+	in->refused = 0;
+	build_hooks(in);
+	if (current >= 0)
+		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
+			    (uint64_t)current);
+	enter(s, PHASE_SITES);
+}
+
+static void search(struct sentry *s)
+{
+	struct introspect *in = s->introspect;
+
+	switch (kernel_step(in->kernel, SEARCH_BYTES)) {
+	case KERNEL_READY:
+		begin(s);
+		break;
+	case KERNEL_SYMBOLS:
+	case KERNEL_UNKNOWN:
+		tell(s, "fallback", kernel_reason(in->kernel));
+		enter(s, PHASE_NONE);
+		break;
+	default:
+		in->next = s->now + clock_ticks(&s->clock, SEARCH_MS);
+	}
+}
+
+static void finish(struct sentry *s)
+{
+	struct introspect *in = s->introspect;
+	const char *reason = in->refused ? "no hooks: execute-only EPT or 2 MiB pages are missing"
+			     : in->missing == in->nhook ? "no function can be hooked"
+							: "";
+	enter(s, PHASE_READY);
+	tell(s, "ready", reason);
+}
+
+void introspect_step(struct sentry *s)
+{
+	struct introspect *in = s->introspect;
+
+	if (in->phase == PHASE_NONE || in->phase == PHASE_READY || s->now < in->next)
+		return;
+	in->next = s->now + clock_ticks(&s->clock, SEARCH_MS);
+	switch (in->phase) {
+	case PHASE_SEARCH:
+		search(s);
+		break;
+	case PHASE_SITES:
+		if (sites_ready(in) || ++in->tries == SITE_TRIES)
+			enter(s, PHASE_HOOK);
+		else
+			in->next = s->now + clock_ticks(&s->clock, SITE_MS);
+		break;
+	default:
+		if (in->at < in->nhook)
+			set_hook(s, in->at++);
+		else
+			finish(s);
+	}
+}
+
+uint64_t introspect_deadline(const struct sentry *s)
+{
+	const struct introspect *in = s->introspect;
+	return in->phase == PHASE_NONE || in->phase == PHASE_READY ? 0 : in->next;
+}
+
+/* --- events and hits
+ * ------------------------------------------------------------------------------ */
+
+static void anchor(struct sentry *s, const struct abi_request *r)
+{
+	struct introspect *in = s->introspect;
+
+	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. */
+	if (r->c & UINT32_MAX)
+		return;
+	s->ops.call(s->ops.ctx, ABI_CALL_GUEST, 0, 0);
+	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
+	in->begun = s->now;
+	in->next = s->now;
+	enter(s, PHASE_SEARCH);
+}
+
+bool introspect_event(struct sentry *s, const struct abi_request *r)
+{
+	switch (r->port) {
+	case ABI_EVENT_LSTAR:
+		anchor(s, r);
+		return true;
+	case ABI_EVENT_SAMPLE:
+		s->introspect->samples++;
+		return true;
+	case ABI_EVENT_GUARD:
+	case ABI_EVENT_SITE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The guest waits for a word. A denial needs the place that the function returns to. */
+static void decide(struct sentry *s, const struct abi_request *r, int deny)
+{
+	struct abi_reply reply = {.type = ABI_REP_DECIDE, .ticket = r->ticket};
+	if (deny > 0 && deny <= ABI_ERRNO_MAX &&
+	    !gspace_u64(kernel_space(s->introspect->kernel), r->rsp, &reply.value)) {
+		reply.verdict = ABI_VERDICT_DROP;
+		reply.len = (uint16_t)deny;
+	}
+	sentry_reply(s, &reply);
+}
+
+void introspect_hit(struct sentry *s, const struct abi_request *r)
+{
+	struct introspect *in = s->introspect;
+	int deny = 0;
+
+	in->hits++;
+	if (r->slot >= in->nhook || !in->hook[r->slot].set) {
+		in->unknown_hits++; /* of before a restart or a new anchor */
+	} else {
+		const struct hook *h = &in->hook[r->slot];
+		struct probe_hit hit = {
+			.tsc = r->a,
+			.now_ns = sentry_ns(s, r->a),
+			.current = r->b,
+			.captured = r->c,
+			.cpu = r->len,
+			.sync = r->port,
+		};
+		memcpy(hit.arg, r->arg, sizeof(hit.arg));
+		for (uint32_t i = 0; i < h->users; i++) {
+			hit.deny = 0;
+			h->user[i].probe->hit(h->user[i].ctx, &hit);
+			deny = deny ? deny : hit.deny;
+		}
+	}
+	if (r->port)
+		decide(s, r, deny);
+}
+
+int introspect_init(struct sentry *s)
+{
+	struct introspect *in = s->ops.alloc(s->ops.ctx, sizeof(*in));
+	if (!in)
+		return -ENOMEM;
+	s->introspect = in;
+	const struct kernel_ops ops = {
+		.ctx = s->ops.ctx,
+		.alloc = s->ops.alloc,
+		.mem = {s, introspect_page},
+	};
+	in->kernel = kernel_create(&ops);
+	return in->kernel ? 0 : -ENOMEM;
+}
