@@ -8,7 +8,7 @@ EFI_CFLAGS := $(COMMON) $(FREESTANDING) -isystem $(EFI_INCLUDE) -isystem $(EFI_I
 	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-common \
 	-fno-asynchronous-unwind-tables
 
-EFI_SRC := $(wildcard boot/*.c) hv/config.c hv/format.c
+EFI_SRC := $(wildcard boot/*.c) arch/x86/string.c hv/config.c hv/format.c
 EFI_OBJ := $(patsubst %.c,$(O)/efi/%.o,$(EFI_SRC))
 IMAGE_FILES += $(O)/vigil.efi $(O)/core.elf
 
@@ -42,7 +42,7 @@ BOOT_TEST_FILES := $(O)/tests/next.efi $(O)/tests/lock.efi $(O)/tests/core.elf
 .PHONY: boot-test-files
 boot-test-files: $(BOOT_TEST_FILES) $(O)/vigil.efi
 $(O)/efi/next.so: $(O)/efi/tests/boot/next.o
-$(O)/efi/lock.so: $(O)/efi/tests/boot/lock.o $(O)/efi/boot/mem.o
+$(O)/efi/lock.so: $(O)/efi/tests/boot/lock.o $(O)/efi/arch/x86/string.o
 $(O)/tests/%.efi: $(O)/efi/%.so
 	@mkdir -p $(@D)
 	$(EFI_COPY)

@@ -48,6 +48,17 @@
 	popq %rbp
 	.endm
 
+	/* What a C function must keep, around a change of stacks. */
+	.macro PUSH_KEPT
+	pushq %rbx
+	PUSH_SLOW
+	.endm
+
+	.macro POP_KEPT
+	POP_SLOW
+	popq %rbx
+	.endm
+
 	.macro PUSH_REGS
 	PUSH_FAST
 	PUSH_SLOW
@@ -131,12 +142,7 @@ vmx_waits:
 	.globl vmx_launch_here
 	.hidden vmx_launch_here
 vmx_launch_here:
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	PUSH_KEPT
 	movl $0x681c, %eax		/* GUEST_RSP */
 	vmwrite %rsp, %rax
 	leaq 1f(%rip), %rcx
@@ -150,12 +156,7 @@ vmx_launch_here:
 	movl $1, %eax
 	jmp 2f
 1:	xorl %eax, %eax
-2:	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
+2:	POP_KEPT
 	ret
 
 /* int sentry_switch(struct guest_regs *regs, int resume): run the sentry with these registers until
@@ -165,12 +166,7 @@ vmx_launch_here:
 	.globl sentry_switch
 	.hidden sentry_switch
 sentry_switch:
-	pushq %rbx
-	pushq %rbp
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	PUSH_KEPT
 	movq %rsp, %gs:VCPU_SENTRY_RSP
 	leaq 15*8(%rdi), %rcx
 	movl $0x6c14, %eax		/* HOST_RSP */
@@ -193,12 +189,7 @@ sentry_exit_entry:
 	PUSH_REGS
 	xorl %eax, %eax
 3:	movq %gs:VCPU_SENTRY_RSP, %rsp
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %rbp
-	popq %rbx
+	POP_KEPT
 	ret
 
 /* void unblock_nmi(void): after an exit by NMI further ones are blocked until an IRET (SDM vol. 3,
@@ -247,29 +238,8 @@ vmx_leave:
 	movl LEAVE_GSBASE(%rdi), %eax
 	movl LEAVE_GSBASE+4(%rdi), %edx
 	wrmsr
-	leaq LEAVE_IRET(%rdi), %rax
-	movq LEAVE_STACK(%rdi), %rsp
-	pushq 32(%rax)			/* SS */
-	pushq 24(%rax)			/* RSP */
-	pushq 16(%rax)			/* RFLAGS */
-	pushq 8(%rax)			/* CS */
-	pushq 0(%rax)			/* RIP */
-	movq LEAVE_REGPTR(%rdi), %rax
-	movq 0(%rax), %r15
-	movq 8(%rax), %r14
-	movq 16(%rax), %r13
-	movq 24(%rax), %r12
-	movq 32(%rax), %rbp
-	movq 40(%rax), %r11
-	movq 48(%rax), %r10
-	movq 56(%rax), %r9
-	movq 64(%rax), %r8
-	movq 72(%rax), %rdi
-	movq 80(%rax), %rsi
-	movq 88(%rax), %rbx
-	movq 96(%rax), %rdx
-	movq 104(%rax), %rcx
-	movq 112(%rax), %rax
+	movq %rdi, %rsp			/* the state begins as a stack that ends in the frame for IRET */
+	POP_REGS
 	iretq
 
 /* void vmx_seal(void): see close_launch; the core executes the RET for it, because this page is hidden

@@ -32,9 +32,8 @@ _Static_assert(__builtin_offsetof(struct vcpu, regs.r11) == VCPU_REGS_FAST, "ent
 _Static_assert(sizeof(struct guest_regs) == VCPU_REGS_END - VCPU_REGS, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, cr4) == LEAVE_CR4, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, gs_base) == LEAVE_GSBASE, "entry.S");
-_Static_assert(__builtin_offsetof(struct leave_state, rip) == LEAVE_IRET, "entry.S");
-_Static_assert(__builtin_offsetof(struct leave_state, regs) == LEAVE_REGPTR, "entry.S");
-_Static_assert(__builtin_offsetof(struct leave_state, stack) == LEAVE_STACK, "entry.S");
+_Static_assert(__builtin_offsetof(struct leave_state, regs) == 0, "entry.S");
+_Static_assert(__builtin_offsetof(struct leave_state, rip) == sizeof(struct guest_regs), "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, ds) == LEAVE_DS, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, gs) == LEAVE_GS, "entry.S");
 _Static_assert(__builtin_offsetof(struct leave_state, gdtr) == LEAVE_GDTR, "entry.S");

@@ -15,20 +15,17 @@
 #define VCPU_REGS_END	(VCPU_REGS + 15 * 8)
 
 /* Offsets in struct leave_state. */
-#define LEAVE_CR0    0
-#define LEAVE_CR3    8
-#define LEAVE_CR4    16
-#define LEAVE_FSBASE 24
-#define LEAVE_GSBASE 32
-#define LEAVE_IRET   40 /* RIP, CS, RFLAGS, RSP, SS */
-#define LEAVE_REGPTR 80
-#define LEAVE_STACK  88
-#define LEAVE_DS     96
-#define LEAVE_ES     100
-#define LEAVE_FS     104
-#define LEAVE_GS     108
-#define LEAVE_GDTR   112
-#define LEAVE_IDTR   128
+#define LEAVE_CR0    160 /* behind the registers and the frame */
+#define LEAVE_CR3    168
+#define LEAVE_CR4    176
+#define LEAVE_FSBASE 184
+#define LEAVE_GSBASE 192
+#define LEAVE_DS     200
+#define LEAVE_ES     204
+#define LEAVE_FS     208
+#define LEAVE_GS     212
+#define LEAVE_GDTR   224
+#define LEAVE_IDTR   240
 
 #ifndef __ASSEMBLER__
 
@@ -46,12 +43,12 @@ struct guest_regs {
 	uint64_t r11, r10, r9, r8, rdi, rsi, rbx, rdx, rcx, rax;
 };
 
-/* What vmx_leave loads to give the CPU back natively. */
+/* What vmx_leave loads to give the CPU back natively: popped from where it lies, in memory of the
+ * block, which is mapped under the guest's CR3 as well. */
 struct leave_state {
-	uint64_t cr0, cr3, cr4, fs_base, gs_base;
+	struct guest_regs regs;
 	uint64_t rip, cs, rflags, rsp, ss;
-	const struct guest_regs *regs;
-	uint64_t stack; /* mapped writable under the guest's CR3 as well */
+	uint64_t cr0, cr3, cr4, fs_base, gs_base;
 	uint32_t ds, es, fs, gs;
 	struct desc_ptr gdtr __attribute__((aligned(16)));
 	struct desc_ptr idtr __attribute__((aligned(16)));

@@ -1,6 +1,7 @@
 # The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
 MACHINE_APPS := cpu msr control memory events modes smp triple net broken
-MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o boot/mem.o)
+MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o \
+	arch/x86/string.o boot/mem.o)
 
 $(O)/efi/tests/machine/%.o: tests/machine/%.S
 	@mkdir -p $(@D)
