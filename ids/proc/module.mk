@@ -3,8 +3,8 @@ VIEWS_SRC := $(addprefix ids/proc/,views.c views_judge.c views_event.c groups.c 
 	readers.c listing.c)
 
 # Their tests stand on a kernel of their own, which implements those interfaces.
-VIEWS_WORLD := tests/unit/views_world.c $(VIEWS_SRC) ids/eve/eve.c ids/eve/json.c ids/eve/time.c
-VIEWS_TESTS := test_views test_views_races test_listing test_pidtable test_tasklist
+VIEWS_WORLD := tests/unit/views_world.c tests/unit/views_world_proc.c $(VIEWS_SRC) ids/eve/eve.c ids/eve/json.c ids/eve/time.c
+VIEWS_TESTS := test_views test_views_races test_views_listings test_listing test_pidtable test_tasklist
 UNIT_TESTS += $(VIEWS_TESTS)
 $(foreach t,$(VIEWS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(VIEWS_WORLD)))
 

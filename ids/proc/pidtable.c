@@ -84,7 +84,7 @@ int pidtable_find(const struct pidtable *t, uint32_t nr, uint64_t *pid)
 		return -ENOENT;
 	for (;;) {
 		uint64_t entry;
-		uint64_t slot = (nr >> node.shift) % PIDTABLE_SLOTS;
+		uint64_t slot = ((uint64_t)nr >> node.shift) % PIDTABLE_SLOTS;
 		err = gspace_u64(t->space, node.va + t->slots + slot * 8, &entry);
 		if (err)
 			return err;

@@ -112,22 +112,36 @@ void views_ran(struct views *v, uint64_t task_va, uint64_t tsc)
 	}
 }
 
+/* When the task began, 0: unreadable. */
+static uint64_t start_of(const struct views *v, uint64_t va)
+{
+	uint64_t start;
+	return gspace_u64(kernel_space(v->k), va + v->task.start, &start) ? 0 : start;
+}
+
+/* Does the task say that it leads this group? */
+static bool leads(const struct views *v, uint64_t va, uint32_t tgid)
+{
+	uint32_t own, group;
+	return !gspace_u32(kernel_space(v->k), va + v->task.pid, &own) && own == tgid &&
+	       !gspace_u32(kernel_space(v->k), va + v->task.tgid, &group) && group == tgid;
+}
+
 /* The group with this leader, made if it is new. NULL: no room. Memory that is used again for
  * another task has begun at another time; else its number was forged, and it is still the same. */
 static struct group *group_at(struct views *v, uint64_t va, uint32_t tgid)
 {
 	struct group *group = groups_find(&v->groups, va);
-	uint64_t start;
 	if (group && group->tgid == tgid)
 		return group;
-	if (gspace_u64(kernel_space(v->k), va + v->task.start, &start))
-		start = 0;
+	uint64_t start = start_of(v, va);
 	if (group && start && group->start == start)
 		return group;
 	if (group)
 		views_forget(v, group);
 	group = groups_add(&v->groups, va, tgid, v->tsc);
-	if (group)
+	/* What procs knows may be long gone: then it is nobody's start. */
+	if (group && leads(v, va, tgid))
 		group->start = start;
 	return group;
 }

@@ -15,6 +15,8 @@
 #define WORLD_ARENA  (48u << 20)
 #define WORLD_KERNEL 0xffff888000000000ull /* virtual address of the arena */
 #define WORLD_USER   (1u << 20)
+#define USER_ROOT    0x5000ull	       /* page tables of all users */
+#define USER_BASE    0x7f0000000000ull /* where their memory begins */
 #define WORLD_PROCS  4096u
 #define WORLD_HZ     1000000000ull
 
@@ -122,6 +124,7 @@ void world_link(uint64_t task);
 void world_unlink(uint64_t task);
 void world_pid_add(uint32_t nr, uint64_t task);
 void world_pid_remove(uint32_t nr);
+uint64_t world_pid_slot(uint32_t nr); /* its address in the table */
 void world_proc_add(uint64_t task);
 void world_proc_remove(uint64_t task);
 
