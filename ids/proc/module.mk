@@ -1,0 +1,15 @@
+# Hidden processes. VIEWS_SRC needs ids/guest and ids/proc/{task,procs}.
+VIEWS_SRC := $(addprefix ids/proc/,views.c views_judge.c views_event.c groups.c tasklist.c pidtable.c \
+	readers.c listing.c)
+
+# Their tests stand on a kernel of their own, which implements those interfaces.
+VIEWS_WORLD := tests/unit/views_world.c tests/unit/views_world_proc.c $(VIEWS_SRC) ids/eve/eve.c ids/eve/json.c ids/eve/time.c
+VIEWS_TESTS := test_views test_views_races test_views_listings test_listing test_pidtable test_tasklist
+UNIT_TESTS += $(VIEWS_TESTS)
+$(foreach t,$(VIEWS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(VIEWS_WORLD)))
+
+FUZZERS += fuzz_listing fuzz_pidtable
+fuzz_listing_SRC := tests/fuzz/fuzz_listing.c ids/proc/listing.c
+fuzz_listing_DEPS := ids/proc/listing.h
+fuzz_pidtable_SRC := tests/fuzz/fuzz_pidtable.c ids/proc/pidtable.c ids/proc/tasklist.c
+fuzz_pidtable_DEPS := ids/proc/pidtable.h ids/proc/tasklist.h
