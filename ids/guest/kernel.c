@@ -10,6 +10,39 @@
 #define NOTE_BUILD_ID 3 /* NT_GNU_BUILD_ID */
 #define NOTES_MAX     8192
 
+/* --- the index of what is wanted --- */
+
+/* FNV-1a over both names. */
+static uint32_t hash_names(const char *a, const char *b, size_t len)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *a; a++)
+		hash = (hash ^ (uint8_t)*a) * 16777619u;
+	hash = (hash ^ '.') * 16777619u;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (uint8_t)b[i]) * 16777619u;
+	return hash;
+}
+
+/* The lists of wanted.h as an index; they are constant. */
+static void index_wanted(struct kernel *k)
+{
+	uint32_t index = 0;
+
+	for (uint32_t i = 0; i < wanted_structure_count; i++) {
+		for (const char *m = wanted_structures[i].members; *m; index++) {
+			size_t len = strcspn(m, " ");
+			uint32_t slot = hash_names(wanted_structures[i].name, m, len);
+			while (k->wanted[slot % WANTED_SLOTS].text)
+				slot++;
+			k->wanted[slot % WANTED_SLOTS] = (struct wanted_slot){
+				m, (uint16_t)len, (uint16_t)i, (uint16_t)index};
+			m += len + (m[len] == ' ');
+		}
+	}
+}
+
 /* --- memory and course
  * ---------------------------------------------------------------------------- */
 
@@ -23,6 +56,7 @@ struct kernel *kernel_create(const struct kernel_ops *ops)
 	k->boot.mem = k->space.mem = &k->ops.mem;
 	k->room = KERNEL_MEMORY_MAX - sizeof(*k);
 	k->memory = ops->alloc(ops->ctx, k->room);
+	index_wanted(k);
 	return k->memory ? k : NULL;
 }
 
@@ -261,35 +295,19 @@ bool kernel_symbol_at(const struct kernel *k, uint64_t va, char name[KERNEL_NAME
 	return kallsyms_at(&k->sym, va, name, offset);
 }
 
-/* The place of `word` in a list of words; and how many there are. */
-static bool word_index(const char *list, const char *word, uint32_t *index, uint32_t *count)
-{
-	size_t wanted = strlen(word);
-	bool found = false;
-
-	for (*count = 0; *list; ++*count) {
-		size_t len = strcspn(list, " ");
-		if (!found && len == wanted && memcmp(list, word, len) == 0) {
-			found = true;
-			*index = *count;
-		}
-		list += len + (list[len] == ' ');
-	}
-	return found;
-}
-
 int kernel_member(const struct kernel *k, const char *structure, const char *path,
 		  struct kernel_member *member)
 {
-	uint32_t first = 0, index = 0, count;
+	size_t len = strlen(path);
+	uint32_t hash = hash_names(structure, path, len);
 
-	for (uint32_t i = 0; i < wanted_structure_count; i++, first += count) {
-		bool has = word_index(wanted_structures[i].members, path, &index, &count);
-		if (strcmp(wanted_structures[i].name, structure) != 0)
+	for (const struct wanted_slot *s; (s = &k->wanted[hash % WANTED_SLOTS])->text; hash++) {
+		if (s->len != len || memcmp(s->text, path, len) != 0 ||
+		    strcmp(wanted_structures[s->structure].name, structure) != 0)
 			continue;
-		if (!has || !k->member[first + index].found)
+		if (!k->member[s->index].found)
 			return -ENOENT;
-		*member = k->member[first + index].member;
+		*member = k->member[s->index].member;
 		return 0;
 	}
 	return -ENOENT;
@@ -308,6 +326,23 @@ uint32_t kernel_size(const struct kernel *k, const char *structure)
 		if (strcmp(wanted_structures[i].name, structure) == 0)
 			return k->size[i];
 	return 0;
+}
+
+/* The place of `word` in a list of words; and how many there are. */
+static bool word_index(const char *list, const char *word, uint32_t *index, uint32_t *count)
+{
+	size_t wanted = strlen(word);
+	bool found = false;
+
+	for (*count = 0; *list; ++*count) {
+		size_t len = strcspn(list, " ");
+		if (!found && len == wanted && memcmp(list, word, len) == 0) {
+			found = true;
+			*index = *count;
+		}
+		list += len + (list[len] == ' ');
+	}
+	return found;
 }
 
 int kernel_enum(const struct kernel *k, const char *enumerator, int64_t *value)

@@ -33,6 +33,13 @@ struct resolved {
 	bool found;
 };
 
+#define WANTED_SLOTS 1024 /* more than twice as many as members */
+
+struct wanted_slot {
+	const char *text; /* NULL: free */
+	uint16_t len, structure, index;
+};
+
 enum search_step {
 	STEP_IMAGE,
 	STEP_TOKENS,
@@ -75,6 +82,7 @@ struct kernel {
 	uint64_t names_va; /* in the guest, while they are copied */
 	struct kallsyms sym;
 	struct btf btf;
+	struct wanted_slot wanted[WANTED_SLOTS];
 	struct resolved member[WANTED_MEMBERS_MAX];
 	uint32_t size[WANTED_STRUCTURES_MAX];
 	int64_t enumerator[WANTED_ENUMS_MAX];

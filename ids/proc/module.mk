@@ -1,6 +1,11 @@
+# Tasks of the guest: in the sentry and on the host.
+PROC_SRC := $(addprefix ids/proc/,task.c procs.c procs_event.c)
+SENTRY_SRC += $(PROC_SRC)
+
 # Hidden processes. VIEWS_SRC needs ids/guest and ids/proc/{task,procs}.
 VIEWS_SRC := $(addprefix ids/proc/,views.c views_judge.c views_event.c groups.c tasklist.c pidtable.c \
 	readers.c listing.c)
+SENTRY_SRC += $(VIEWS_SRC)
 
 # Their tests stand on a kernel of their own, which implements those interfaces.
 VIEWS_WORLD := tests/unit/views_world.c tests/unit/views_world_proc.c $(VIEWS_SRC) ids/eve/eve.c ids/eve/json.c ids/eve/time.c

@@ -40,6 +40,17 @@ struct procs_ops {
 	uint64_t tsc_hz;
 };
 
+/* What was seen since the kernel is known. Processes, unless it says tasks. */
+struct procs_stats {
+	uint64_t forks, execs, exits; /* each one the guest made, whether told or not */
+	uint64_t threads;	      /* tasks that were started as threads */
+	uint64_t kernel_threads;
+	uint64_t brief;	  /* processes told in one line: they lived less than a second */
+	uint64_t untold;  /* lines that found no room, and are counted as lost */
+	uint64_t folded;  /* tasks that found no room in the table */
+	uint64_t unknown; /* hits of tasks that were not followed before */
+};
+
 /* NULL: no memory. */
 struct procs *procs_create(const struct procs_ops *ops);
 /* A kernel is known (again): forget all tasks, walk its list in slices. */
@@ -58,6 +69,9 @@ const struct proc *procs_find_pid(const struct procs *p, int32_t pid);
  * be missed or not. */
 struct proc *procs_next(struct procs *p, uint32_t *cursor);
 uint32_t procs_count(const struct procs *p);
+const struct procs_stats *procs_stats(const struct procs *p);
+/* A process that has this page-table root (physical, page aligned). NULL: none is known. */
+const struct proc *procs_find_root(const struct procs *p, uint64_t root);
 
 /* The `process` object of any event: what is known of a task now. */
 void procs_put(const struct procs *p, struct json *j, uint64_t task_va);

@@ -6,12 +6,15 @@
 
 #include "hv/errno.h"
 #include "ids/guest/probe.h"
+#include "ids/proc/procs.h"
+#include "ids/proc/views.h"
 
 #define SEARCH_BYTES (32u << 10) /* looked at in one slice of the search */
 #define SEARCH_MS    1
 #define SITE_MS	     5 /* between two looks whether the guest has made NOPs of its ftrace sites */
 #define SITE_TRIES   2000 /* then it never will */
 #define SETS	     6
+#define SOON_MS	     200
 #define SHARED	     4 /* probes on one function */
 #define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
 
@@ -49,6 +52,9 @@ struct introspect {
 	struct probe_set set[SETS];
 	struct hook hook[ABI_HOOKS];
 	uint64_t hits, samples, unknown_hits;
+	struct procs *procs;
+	struct views *views;
+	uint64_t procs_next, views_next; /* TSC, 0: nothing is due */
 };
 
 const volatile void *introspect_page(void *ctx, uint64_t gpa)
@@ -99,6 +105,26 @@ void introspect_stats(const struct sentry *s, struct json *j)
 	json_u64(j, "hooks", in->nhook - in->missing);
 	json_u64(j, "hits", in->hits);
 	json_u64(j, "samples", in->samples);
+	const struct procs_stats *p = procs_stats(in->procs);
+	const struct views_stats v = views_stats(in->views);
+	const struct eve_field fields[] = {
+		EVE_FIELD_U64("tasks", procs_count(in->procs)),
+		EVE_FIELD_U64("forks", p->forks),
+		EVE_FIELD_U64("execs", p->execs),
+		EVE_FIELD_U64("exits", p->exits),
+		EVE_FIELD_U64("threads", p->threads),
+		EVE_FIELD_U64("kernel_threads", p->kernel_threads),
+		EVE_FIELD_U64("brief", p->brief),
+		EVE_FIELD_U64("untold", p->untold),
+		EVE_FIELD_U64("folded", p->folded),
+		EVE_FIELD_U64("unknown", p->unknown),
+		EVE_FIELD_U64("walks", v.walks),
+		EVE_FIELD_U64("walks_broken", v.walks_broken),
+		EVE_FIELD_U64("sweeps", v.sweeps),
+		EVE_FIELD_U64("listings", v.listings),
+		EVE_FIELD_U64("hidden", v.hidden),
+	};
+	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
 }
 
 /* --- the table of hooks --------------------------------------------------------------------------
@@ -231,6 +257,9 @@ static void begin(struct sentry *s)
 
 	in->missing = 0;
 	in->refused = 0;
+	procs_attach(in->procs, in->kernel, sentry_now_ns(s));
+	views_attach(in->views, in->kernel, in->procs);
+	in->procs_next = in->views_next = s->now;
 	build_hooks(in);
 	if (current >= 0)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
@@ -266,10 +295,22 @@ static void finish(struct sentry *s)
 	tell(s, "ready", reason);
 }
 
+/* The parts' own work, once there is a kernel. */
+static void step_parts(struct sentry *s)
+{
+	struct introspect *in = s->introspect;
+
+	if (in->procs_next && s->now >= in->procs_next)
+		in->procs_next = procs_step(in->procs, s->now, sentry_now_ns(s));
+	if (in->views_next && s->now >= in->views_next)
+		in->views_next = views_step(in->views, s->now, sentry_now_ns(s));
+}
+
 void introspect_step(struct sentry *s)
 {
 	struct introspect *in = s->introspect;
 
+	step_parts(s);
 	if (in->phase == PHASE_NONE || in->phase == PHASE_READY || s->now < in->next)
 		return;
 	in->next = s->now + clock_ticks(&s->clock, SEARCH_MS);
@@ -294,7 +335,12 @@ void introspect_step(struct sentry *s)
 uint64_t introspect_deadline(const struct sentry *s)
 {
 	const struct introspect *in = s->introspect;
-	return in->phase == PHASE_NONE || in->phase == PHASE_READY ? 0 : in->next;
+	uint64_t next = in->phase == PHASE_NONE || in->phase == PHASE_READY ? 0 : in->next;
+	if (in->procs_next && (!next || in->procs_next < next))
+		next = in->procs_next;
+	if (in->views_next && (!next || in->views_next < next))
+		next = in->views_next;
+	return next;
 }
 
 /* --- events and hits
@@ -311,7 +357,16 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
 	in->begun = s->now;
 	in->next = s->now;
+	in->procs_next = in->views_next = 0;
 	enter(s, PHASE_SEARCH);
+}
+
+static void ran(struct introspect *in, uint64_t task, uint64_t tsc)
+{
+	if (!task || in->phase < PHASE_SITES)
+		return;
+	procs_ran(in->procs, task, tsc);
+	views_ran(in->views, task, tsc);
 }
 
 bool introspect_event(struct sentry *s, const struct abi_request *r)
@@ -322,6 +377,7 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 		return true;
 	case ABI_EVENT_SAMPLE:
 		s->introspect->samples++;
+		ran(s->introspect, r->a, s->now);
 		return true;
 	case ABI_EVENT_GUARD:
 	case ABI_EVENT_SITE:
@@ -362,11 +418,15 @@ void introspect_hit(struct sentry *s, const struct abi_request *r)
 			.sync = r->port,
 		};
 		memcpy(hit.arg, r->arg, sizeof(hit.arg));
+		ran(in, hit.current, hit.tsc);
 		for (uint32_t i = 0; i < h->users; i++) {
 			hit.deny = 0;
 			h->user[i].probe->hit(h->user[i].ctx, &hit);
 			deny = deny ? deny : hit.deny;
 		}
+		/* A new process is due to be told in a second. */
+		if (!in->procs_next)
+			in->procs_next = s->now + clock_ticks(&s->clock, SOON_MS);
 	}
 	if (r->port)
 		decide(s, r, deny);
@@ -383,6 +443,16 @@ int introspect_init(struct sentry *s)
 		.alloc = s->ops.alloc,
 		.mem = {s, introspect_page},
 	};
+	const struct procs_ops procs = {
+		.ctx = s->ops.ctx, .alloc = s->ops.alloc, .eve = &s->eve, .tsc_hz = s->clock.hz};
+	const struct views_ops views = {
+		.ctx = s->ops.ctx, .alloc = s->ops.alloc, .eve = &s->eve, .tsc_hz = s->clock.hz};
 	in->kernel = kernel_create(&ops);
-	return in->kernel ? 0 : -ENOMEM;
+	in->procs = procs_create(&procs);
+	in->views = views_create(&views);
+	if (!in->kernel || !in->procs || !in->views)
+		return -ENOMEM;
+	in->set[in->nset++] = procs_probes(in->procs);
+	in->set[in->nset++] = views_probes(in->views);
+	return 0;
 }

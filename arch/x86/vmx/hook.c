@@ -94,19 +94,24 @@ static uint64_t patched(const struct hooked_page *page, uint32_t word, uint64_t 
 	return real;
 }
 
-/* Bring the copy of a page up to date. Other CPUs execute it: by whole words, as the guest's own
- * change of its text was. */
+/* Bring a word of the copy up to date. Other CPUs execute it: it changes at once, as in the guest's
+ * own change of its text. */
+static void refresh_word(const struct hooked_page *page, uint32_t i)
+{
+	uint64_t real = ((const volatile uint64_t *)page->gpa)[i];
+
+	((volatile uint64_t *)page->copy)[i] = patched(page, i, real);
+}
+
+/* All words that differ; those with sites always do. */
 static void refresh(const struct hooked_page *page)
 {
 	const volatile uint64_t *real = (const volatile uint64_t *)page->gpa;
-	volatile uint64_t *copy = (volatile uint64_t *)page->copy;
+	const volatile uint64_t *copy = (const volatile uint64_t *)page->copy;
 
-	for (uint32_t i = 0; i < 4096 / 8; i++) {
-		uint64_t word = real[i];
-
-		if (copy[i] != word)
-			copy[i] = patched(page, i, word);
-	}
+	for (uint32_t i = 0; i < 4096 / 8; i++)
+		if (copy[i] != real[i])
+			refresh_word(page, i);
 }
 
 void hook_stepped(struct vcpu *v)
@@ -424,7 +429,7 @@ static int set(struct site *s, const struct abi_hook *hook)
 	page->sites += !s->va;
 	*s = (struct site){0, page, off, hook->flags, hook->offset, hook->base, 0};
 	__atomic_store_n(&s->va, hook->va, __ATOMIC_RELEASE);
-	refresh(page);
+	refresh_word(page, off / 8);
 	return 0;
 }
 

@@ -1,0 +1,225 @@
+/* See task.h. */
+#include "ids/proc/task.h"
+
+#include <string.h>
+
+#include "hv/errno.h"
+
+#define PATH_STEPS 128 /* dentries and mounts together */
+#define NAME_PART  255 /* NAME_MAX */
+#define FDS_MAX	   (1u << 20)
+#define PGD_MASK   0x000ffffffffff000ull
+
+static int read_u64(const struct kernel *k, uint64_t base, const char *structure,
+		    const char *member, uint64_t *value)
+{
+	int64_t at = kernel_offset(k, structure, member);
+
+	if (!base || at < 0)
+		return -EFAULT;
+	return gspace_u64(kernel_space(k), base + (uint64_t)at, value);
+}
+
+static int read_u32(const struct kernel *k, uint64_t base, const char *structure,
+		    const char *member, uint32_t *value)
+{
+	int64_t at = kernel_offset(k, structure, member);
+
+	if (!base || at < 0)
+		return -EFAULT;
+	return gspace_u32(kernel_space(k), base + (uint64_t)at, value);
+}
+
+/* --- paths
+ * ---------------------------------------------------------------------------------------- */
+
+/* Put a dentry's name and a slash before what is in dst[*at ...]. False: no room, or unreadable. */
+static bool prepend(const struct kernel *k, uint64_t dentry, char *dst, size_t *at)
+{
+	int64_t name = kernel_offset(k, "dentry", "d_name");
+	int64_t text = kernel_offset(k, "qstr", "name"), length = kernel_offset(k, "qstr", "len");
+	char part[NAME_PART + 1];
+	uint64_t va;
+	uint32_t len;
+
+	if (name < 0 || text < 0 || length < 0 ||
+	    gspace_u64(kernel_space(k), dentry + (uint64_t)(name + text), &va) ||
+	    gspace_u32(kernel_space(k), dentry + (uint64_t)(name + length), &len) ||
+	    len > NAME_PART || gspace_read(kernel_space(k), va, part, len) || len + 1 > *at)
+		return false;
+	*at -= len;
+	memcpy(dst + *at, part, len);
+	dst[--*at] = '/';
+	return true;
+}
+
+/* The mount that a struct vfsmount is part of, and where it is mounted. False at the top. */
+static bool go_up(const struct kernel *k, uint64_t *vfsmount, uint64_t *dentry)
+{
+	int64_t inner = kernel_offset(k, "mount", "mnt");
+	uint64_t mount = *vfsmount - (uint64_t)inner, parent, point;
+
+	if (inner < 0 || read_u64(k, mount, "mount", "mnt_parent", &parent) ||
+	    read_u64(k, mount, "mount", "mnt_mountpoint", &point) || parent == mount)
+		return false;
+	*dentry = point;
+	*vfsmount = parent + (uint64_t)inner;
+	return true;
+}
+
+/* Builds the path at the end of `dst`; returns where it begins, or `size` for none. */
+static size_t build_path(const struct kernel *k, uint64_t dentry, uint64_t vfsmount, char *dst,
+			 size_t size)
+{
+	size_t at = size;
+
+	for (uint32_t i = 0; i < PATH_STEPS; i++) {
+		uint64_t root = 0, parent;
+		(void)read_u64(k, vfsmount, "vfsmount", "mnt_root", &root);
+		if (dentry == root) {
+			if (!go_up(k, &vfsmount, &dentry))
+				return at;
+			continue;
+		}
+		if (read_u64(k, dentry, "dentry", "d_parent", &parent))
+			return at;
+		if (parent == dentry) { /* of no tree: a memfd, a pipe */
+			(void)prepend(k, dentry, dst, &at);
+			return at;
+		}
+		if (!prepend(k, dentry, dst, &at))
+			return at;
+		dentry = parent;
+	}
+	return at;
+}
+
+int task_path(const struct kernel *k, uint64_t path_va, char *dst, size_t size)
+{
+	uint64_t dentry, vfsmount, again;
+	size_t at = 0;
+
+	if (!size)
+		return -EFAULT;
+	dst[0] = 0;
+	/* Renamed or freed meanwhile: once more. */
+	for (uint32_t tries = 0; tries < 2; tries++) {
+		if (read_u64(k, path_va, "path", "dentry", &dentry) ||
+		    read_u64(k, path_va, "path", "mnt", &vfsmount) || !dentry)
+			return -EFAULT;
+		at = build_path(k, dentry, vfsmount, dst, size - 1);
+		if (!read_u64(k, path_va, "path", "dentry", &again) && again == dentry)
+			break;
+	}
+	size_t len = size - 1 - at;
+	if (len)
+		memmove(dst, dst + at, len);
+	else
+		dst[len++] = '/';
+	dst[len] = 0;
+	return (int)len;
+}
+
+int task_file_path(const struct kernel *k, uint64_t file_va, char *dst, size_t size)
+{
+	int64_t at = kernel_offset(k, "file", "f_path");
+
+	if (size)
+		dst[0] = 0;
+	if (!file_va || at < 0)
+		return -EFAULT;
+	return task_path(k, file_va + (uint64_t)at, dst, size);
+}
+
+uint64_t task_file(const struct kernel *k, uint64_t task_va, uint32_t fd)
+{
+	uint64_t files, fdt, table, file;
+	uint32_t max;
+
+	if (read_u64(k, task_va, "task_struct", "files", &files) ||
+	    read_u64(k, files, "files_struct", "fdt", &fdt) ||
+	    read_u32(k, fdt, "fdtable", "max_fds", &max) || fd >= max || fd >= FDS_MAX ||
+	    read_u64(k, fdt, "fdtable", "fd", &table) ||
+	    gspace_u64(kernel_space(k), table + fd * 8ull, &file))
+		return 0;
+	return file;
+}
+
+/* --- tasks
+ * ---------------------------------------------------------------------------------------- */
+
+static void read_cred(const struct kernel *k, struct task *t)
+{
+	uint64_t cred;
+
+	if (read_u64(k, t->va, "task_struct", "real_cred", &cred))
+		return;
+	(void)read_u32(k, cred, "cred", "uid", &t->uid);
+	(void)read_u32(k, cred, "cred", "euid", &t->euid);
+}
+
+/* The number in the task's own namespace: the last of struct pid's. */
+static void read_ns_pid(const struct kernel *k, struct task *t)
+{
+	int64_t numbers = kernel_offset(k, "pid", "numbers");
+	uint32_t each = kernel_size(k, "upid"), level, nr;
+	uint64_t pid;
+
+	if (numbers < 0 || !each || read_u64(k, t->va, "task_struct", "thread_pid", &pid) ||
+	    read_u32(k, pid, "pid", "level", &level) || level > 32 ||
+	    read_u32(k, pid + (uint64_t)numbers + (uint64_t)level * each, "upid", "nr", &nr))
+		return;
+	t->ns_level = level;
+	t->ns_pid = (int32_t)nr;
+}
+
+static void read_mm(const struct kernel *k, struct task *t)
+{
+	struct gspace_at at;
+	uint64_t pgd;
+
+	if (read_u64(k, t->va, "task_struct", "mm", &t->mm) || !t->mm ||
+	    read_u64(k, t->mm, "mm_struct", "pgd", &pgd) ||
+	    gspace_translate(kernel_space(k), pgd, &at))
+		return;
+	t->root = at.gpa & PGD_MASK;
+}
+
+static int read_ids(const struct kernel *k, struct task *t)
+{
+	int64_t comm = kernel_offset(k, "task_struct", "comm");
+	uint32_t pid, tgid;
+
+	if (comm < 0 || read_u32(k, t->va, "task_struct", "pid", &pid) ||
+	    read_u32(k, t->va, "task_struct", "tgid", &tgid) ||
+	    gspace_string(kernel_space(k), t->va + (uint64_t)comm, t->comm, sizeof(t->comm)) < 0)
+		return -EFAULT;
+	t->pid = (int32_t)pid;
+	t->tgid = (int32_t)tgid;
+	(void)read_u32(k, t->va, "task_struct", "flags", &t->flags);
+	return 0;
+}
+
+int task_read(const struct kernel *k, uint64_t va, enum task_depth depth, struct task *task)
+{
+	uint64_t exe = 0;
+	uint32_t ppid = 0;
+
+	memset(task, 0, sizeof(*task));
+	task->va = va;
+	if (read_ids(k, task))
+		return -EFAULT;
+	if (depth == TASK_IDS)
+		return 0;
+	(void)read_u64(k, va, "task_struct", "group_leader", &task->leader);
+	if (!read_u64(k, va, "task_struct", "real_parent", &task->parent))
+		(void)read_u32(k, task->parent, "task_struct", "tgid", &ppid);
+	task->ppid = (int32_t)ppid;
+	(void)read_u64(k, va, "task_struct", "start_boottime", &task->start_ns);
+	read_cred(k, task);
+	read_ns_pid(k, task);
+	read_mm(k, task);
+	if (depth == TASK_EXE && task->mm && !read_u64(k, task->mm, "mm_struct", "exe_file", &exe))
+		(void)task_file_path(k, exe, task->exe, sizeof(task->exe));
+	return 0;
+}
