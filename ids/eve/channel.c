@@ -6,6 +6,7 @@
 #include "hv/abi.h"
 
 #define LENGTH sizeof(uint32_t) /* before each line */
+#define SHARE  8 /* lines by order of the classes, then one of those that wait below */
 
 /* At 40 lines a second an alert waits for none but alerts: 256 KiB are some 400 of them. */
 static const struct {
@@ -114,17 +115,33 @@ bool channel_passed(const struct channel *ch, enum eve_class cls, uint32_t place
 	return (int32_t)(ch->queue[cls].tail - place) >= 0;
 }
 
+/* The class whose line is next: the first in order; but after SHARE lines the next one below it
+ * that waits, in turn, so that a flood holds nobody back for ever. EVE_CLASSES: no line waits. */
+static unsigned next_class(const struct channel *ch)
+{
+	unsigned first = EVE_CLASSES;
+	for (unsigned i = EVE_CLASSES; i-- > 0;) {
+		if (ch->queue[i].head != ch->queue[i].tail)
+			first = i;
+	}
+	if (first == EVE_CLASSES || ch->run < SHARE)
+		return first;
+	for (unsigned k = 1; k <= EVE_CLASSES; k++) {
+		unsigned i = (ch->turn + k) % EVE_CLASSES;
+		if (i != first && ch->queue[i].head != ch->queue[i].tail)
+			return i;
+	}
+	return first;
+}
+
 uint32_t channel_limit(const struct channel *ch, uint32_t size)
 {
-	for (unsigned i = 0; i < EVE_CLASSES; i++) {
-		const struct channel_queue *q = &ch->queue[i];
-		uint32_t len;
-		if (q->head == q->tail)
-			continue;
-		ring_read(q->bytes, q->size, q->tail, &len, LENGTH);
-		return size - (len + 1); /* channel_put() took none that is longer */
-	}
-	return size;
+	unsigned i = next_class(ch);
+	uint32_t len;
+	if (i == EVE_CLASSES)
+		return size;
+	ring_read(ch->queue[i].bytes, ch->queue[i].size, ch->queue[i].tail, &len, LENGTH);
+	return size - (len + 1); /* channel_put() took none that is longer */
 }
 
 /* Move the oldest line of a queue. False if there is none or it does not fit. */
@@ -154,14 +171,15 @@ static bool move_line(struct channel_queue *q, struct channel_output *out)
 uint32_t channel_pump(struct channel *ch, struct channel_output *out)
 {
 	uint32_t moved = 0;
-	/* A line that does not fit holds back the lower classes: it is its turn when there is room.
-	 */
-	for (unsigned i = 0; i < EVE_CLASSES; i++) {
-		struct channel_queue *q = &ch->queue[i];
-		while (move_line(q, out))
-			moved++;
-		if (q->head != q->tail)
-			break;
+	/* A line that does not fit holds back the others: it is its turn when there is room. */
+	for (unsigned i; (i = next_class(ch)) < EVE_CLASSES && move_line(&ch->queue[i], out);
+	     moved++) {
+		if (ch->run < SHARE) {
+			ch->run++;
+		} else {
+			ch->run = 0;
+			ch->turn = i;
+		}
 	}
 	*ch->sent += moved;
 	return moved;

@@ -1,7 +1,8 @@
 /* The alert channel's queues: lines wait here, by class, until there is room in the output.
  *
  * For the sentry. Each class has memory of its own, so that no flood of one can cost a line of
- * another; lines leave by class, alerts first, whole or not at all. What finds no room is counted
+ * another; lines leave by class, alerts first, whole or not at all, and of nine lines one is of a
+ * class that waits behind. What finds no room is counted
  * by the caller's counters, which may lie in memory that survives a restart of the sentry. Pure.
  */
 #pragma once
@@ -23,6 +24,8 @@ struct channel {
 	struct channel_queue queue[EVE_CLASSES];
 	uint64_t *sent; /* lines handed to the output, all classes */
 	uint64_t *lost; /* by class, lines that found no room */
+	uint32_t run;	/* lines since a class that waited behind had its turn */
+	uint32_t turn;	/* which that was */
 };
 
 /* Bytes of all queues together, for channel_init(). */

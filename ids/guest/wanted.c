@@ -20,7 +20,7 @@ const struct wanted wanted_structures[] = {
 	{"hlist_node", "next pprev"},
 	{"pid", "level numbers tasks count"},
 	{"upid", "nr ns"},
-	{"pid_namespace", "idr level parent pid_allocated child_reaper ns"},
+	{"pid_namespace", "idr idr.idr_rt.xa_head level parent pid_allocated child_reaper ns"},
 	{"idr", "idr_rt idr_base idr_next"},
 	{"xarray", "xa_head xa_flags"},
 	{"xa_node", "shift offset count slots parent"},
@@ -31,7 +31,7 @@ const struct wanted wanted_structures[] = {
 	/* files */
 	{"files_struct", "fdt"},
 	{"fdtable", "max_fds fd"},
-	{"file", "f_path f_inode f_pos f_op f_flags private_data"},
+	{"file", "f_path f_path.dentry f_path.mnt f_inode f_pos f_op f_flags private_data"},
 	{"path", "dentry mnt"},
 	{"dentry", "d_name d_parent d_inode d_sb d_iname d_flags"},
 	{"qstr", "name len"},

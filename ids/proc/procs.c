@@ -4,11 +4,13 @@
 #include "hv/errno.h"
 #include "ids/proc/procs_impl.h"
 
-#define YOUNG_MS   1000 /* a process that ends before it is told in one line */
-#define WALK_SLICE 16	/* tasks of the first walk in one step */
-#define WALK_MAX   32768
-#define WALK_MS	   2
-#define TELL_SLICE 16 /* lines in one step */
+#define YOUNG_MS    1000 /* a process that ends before it is told in one line */
+#define BRIEF_MS    1000 /* in this time so many of them have lines of their own */
+#define BRIEF_LINES 12
+#define WALK_SLICE  16 /* tasks of the first walk in one step */
+#define WALK_MAX    32768
+#define WALK_MS	    2
+#define TELL_SLICE  16 /* lines in one step */
 
 static uint64_t ticks(const struct procs *p, uint64_t ms)
 {
@@ -73,6 +75,7 @@ static void empty(struct procs *p)
 		p->entry[i].next = i + 1 < PROCS_MAX ? i + 2 : 0;
 	}
 	p->count = p->young_prod = p->young_cons = 0;
+	p->brief_count = p->brief_execs = p->brief_lines = 0;
 }
 
 /* --- what is known of a task
@@ -152,6 +155,7 @@ static void on_fork(void *ctx, struct probe_hit *hit)
 	}
 	e->proc.start_tsc = hit->tsc;
 	e->fork_ns = hit->now_ns;
+	e->cpu = hit->cpu;
 	e->proc.pid = (int32_t)(uint32_t)hit->captured;
 	e->proc.tgid = (int32_t)(hit->captured >> 32);
 	parent = find(p, hit->current);
@@ -185,9 +189,31 @@ static void on_exec(void *ctx, struct probe_hit *hit)
 	if (!e)
 		return;
 	e->execs++;
+	e->cpu = hit->cpu;
 	look(p, e, TASK_EXE);
 	if (e->told)
 		procs_tell(p, e, PROCS_EXEC, hit->now_ns);
+}
+
+/* A process that has not lived long: does it get a line of its own? A serial port carries 40 a
+ * second, and a guest may make thousands. */
+static bool brief_line(struct procs *p, const struct entry *e, const struct probe_hit *hit)
+{
+	p->stats.brief++;
+	if (hit->tsc - p->brief_window > ticks(p, BRIEF_MS)) {
+		procs_tell_brief(p, hit->now_ns);
+		p->brief_window = hit->tsc;
+		p->brief_lines = 0;
+	}
+	if (p->brief_lines < BRIEF_LINES) {
+		p->brief_lines++;
+		return true;
+	}
+	if (!p->brief_count)
+		p->brief_first_ns = e->fork_ns;
+	p->brief_count++;
+	p->brief_execs += e->execs;
+	return false;
 }
 
 /* do_exit(code). */
@@ -201,13 +227,13 @@ static void on_exit(void *ctx, struct probe_hit *hit)
 	look(p, e, TASK_PLAIN);
 	e->proc.exit_tsc = hit->tsc;
 	e->exit_ns = hit->now_ns;
+	e->cpu = hit->cpu;
 	e->code = (uint32_t)hit->arg[0];
 	if (!is_process(e))
 		return;
 	p->stats.exits++;
-	if (!e->told)
-		p->stats.brief++;
-	procs_tell(p, e, PROCS_EXIT, hit->now_ns);
+	if (e->told || brief_line(p, e, hit))
+		procs_tell(p, e, PROCS_EXIT, hit->now_ns);
 	e->told = true;
 }
 
@@ -301,6 +327,11 @@ static void tell_young(struct procs *p, uint64_t tsc, uint64_t now_ns)
 	}
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a && a < b ? a : b;
+}
+
 uint64_t procs_step(struct procs *p, uint64_t tsc, uint64_t now_ns)
 {
 	uint64_t next = 0;
@@ -311,8 +342,12 @@ uint64_t procs_step(struct procs *p, uint64_t tsc, uint64_t now_ns)
 	if (p->walk_next)
 		walk(p);
 	tell_young(p, tsc, now_ns);
+	if (p->brief_count && tsc - p->brief_window > ticks(p, BRIEF_MS))
+		procs_tell_brief(p, now_ns);
+	if (p->brief_count)
+		next = p->brief_window + ticks(p, BRIEF_MS) + 1;
 	if (p->young_cons != p->young_prod)
-		next = p->young_tsc[p->young_cons % PROCS_MAX] + ticks(p, YOUNG_MS);
+		next = earlier(next, p->young_tsc[p->young_cons % PROCS_MAX] + ticks(p, YOUNG_MS));
 	if (p->walk_next || (next && next <= tsc))
 		next = tsc + ticks(p, WALK_MS);
 	return next;

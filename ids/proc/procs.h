@@ -45,7 +45,8 @@ struct procs_stats {
 	uint64_t forks, execs, exits; /* each one the guest made, whether told or not */
 	uint64_t threads;	      /* tasks that were started as threads */
 	uint64_t kernel_threads;
-	uint64_t brief;	  /* processes told in one line: they lived less than a second */
+	uint64_t brief;	  /* processes told in one line, or with others in one: they lived less
+			   * than a second */
 	uint64_t untold;  /* lines that found no room, and are counted as lost */
 	uint64_t folded;  /* tasks that found no room in the table */
 	uint64_t unknown; /* hits of tasks that were not followed before */

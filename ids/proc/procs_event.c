@@ -45,6 +45,7 @@ bool procs_tell(struct procs *p, const struct entry *e, enum procs_action action
 	json_object(j, "process");
 	json_str(j, "action", names[action]);
 	put_identity(j, &e->proc, e->ns_pid);
+	json_u64(j, "cpu", e->cpu);
 	put_time(p, j, "start", e->fork_ns);
 	if (action == PROCS_EXIT) {
 		json_u64(j, "code", e->code >> 8 & 0xff);
@@ -62,6 +63,28 @@ bool procs_tell(struct procs *p, const struct entry *e, enum procs_action action
 		return true;
 	p->stats.untold++;
 	return false;
+}
+
+void procs_tell_brief(struct procs *p, uint64_t now_ns)
+{
+	struct eve *eve = p->ops.eve;
+
+	if (!p->brief_count)
+		return;
+	if (eve_admit(eve, EVE_CLASS_PROCESS)) {
+		struct json *j = eve_begin(eve, "process", now_ns);
+		json_object(j, "process");
+		json_str(j, "action", "exit");
+		json_bool(j, "short", true);
+		json_u64(j, "count", p->brief_count);
+		json_u64(j, "execs", p->brief_execs);
+		put_time(p, j, "start", p->brief_first_ns);
+		json_close(j);
+		p->stats.untold += !eve_end(eve, EVE_CLASS_PROCESS);
+	} else {
+		p->stats.untold++;
+	}
+	p->brief_count = p->brief_execs = 0;
 }
 
 void procs_put(const struct procs *p, struct json *j, uint64_t task_va)

@@ -44,8 +44,8 @@ enum phase {
 struct introspect {
 	struct kernel *kernel;
 	enum phase phase;
-	uint64_t next;	/* TSC of the next slice */
-	uint64_t begun; /* TSC of the anchor */
+	uint64_t next;	      /* TSC of the next slice */
+	uint64_t ready_since; /* TSC, 0: processes are not known */
 	uint32_t tries, at, missing;
 	int refused; /* why the core sets no hooks, 0: it does */
 	uint32_t nset, nhook;
@@ -68,6 +68,16 @@ const volatile void *introspect_page(void *ctx, uint64_t gpa)
 			return (const volatile void *)(uintptr_t)(s->ctl->window + gpa);
 	}
 	return NULL;
+}
+
+bool introspect_knows(const struct sentry *s, uint64_t root)
+{
+	return s->introspect->ready_since && procs_find_root(s->introspect->procs, root);
+}
+
+uint64_t introspect_since(const struct sentry *s)
+{
+	return s->introspect->ready_since;
 }
 
 /* --- words about it -----------------------------------------------------------------------------
@@ -292,6 +302,8 @@ static void finish(struct sentry *s)
 			     : in->missing == in->nhook ? "no function can be hooked"
 							: "";
 	enter(s, PHASE_READY);
+	if (in->missing < in->nhook)
+		in->ready_since = s->now;
 	tell(s, "ready", reason);
 }
 
@@ -355,9 +367,8 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 		return;
 	s->ops.call(s->ops.ctx, ABI_CALL_GUEST, 0, 0);
 	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
-	in->begun = s->now;
 	in->next = s->now;
-	in->procs_next = in->views_next = 0;
+	in->procs_next = in->views_next = in->ready_since = 0;
 	enter(s, PHASE_SEARCH);
 }
 

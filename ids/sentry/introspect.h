@@ -27,5 +27,10 @@ uint64_t introspect_deadline(const struct sentry *s);
  */
 const volatile void *introspect_page(void *ctx, uint64_t gpa);
 
+/* Whether a process is known that has this page-table root; and the TSC since when processes are
+ * known, 0: they are not. */
+bool introspect_knows(const struct sentry *s, uint64_t root);
+uint64_t introspect_since(const struct sentry *s);
+
 /* Members of the `introspection` object of a stats event. */
 void introspect_stats(const struct sentry *s, struct json *j);

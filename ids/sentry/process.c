@@ -46,12 +46,17 @@ static void root_lived(void *ctx, const struct roots_about *about)
 	struct sentry *s = ctx;
 	if (about->first_tsc > s->ctl->roots_told)
 		s->ctl->roots_told = about->first_tsc;
-	tell_seen(s, about->root, about->first_tsc, about->cpu);
+	/* Told as a process already, with its name. */
+	if (!introspect_knows(s, about->root))
+		tell_seen(s, about->root, about->first_tsc, about->cpu);
 }
 
 static void root_gone(void *ctx, const struct roots_about *about)
 {
 	struct sentry *s = ctx;
+	/* Since processes are known, their exits are told. */
+	if (introspect_since(s) && about->first_tsc > introspect_since(s))
+		return;
 	const struct eve_process event = {
 		.action = EVE_PROCESS_GONE,
 		.brief = !about->told,

@@ -4,6 +4,9 @@
  * one line, a `gone` with `short`; so that a storm of short-lived processes costs one line each,
  * and none of them is written while the class has no room (counted as lost, as every event). `gone`
  * comes within about half a second, sooner while address spaces come and go.
+ *
+ * Once processes are known by introspection, only an address space that belongs to none of them is
+ * still told, as `seen`; the others are in the lines of ids/proc.
  */
 #pragma once
 

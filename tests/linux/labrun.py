@@ -34,8 +34,10 @@ ALERT = {
 ALERT_BODY = {
     "action": str, "gid": int, "signature_id": int, "rev": int, "signature": str, "category": str, "severity": int,
 }
-PROCESS_BODY = {"action": str, "cr3": str}
-KINDS = {"alert", "drop", "flow", "anomaly", "stats", "process", "hypervisor"}
+PROCESS_BODY = {"action": str}
+ADDRESS_SPACE = {"cr3": str, "cpu": int, "start": str}  # seen and gone
+TASK = {"pid": int, "tgid": int, "ppid": int, "uid": int, "comm": str}  # all others
+KINDS = {"alert", "drop", "flow", "anomaly", "stats", "process", "syscall", "integrity", "hypervisor"}
 # What Linux says when something is badly wrong with it.
 LINUX_TROUBLE = re.compile(
     r"nobody cared|Kernel panic|Oops|BUG:|soft lockup|rcu.*stall|Call Trace|NETDEV WATCHDOG|"
@@ -179,6 +181,9 @@ class LabCase(unittest.TestCase):
                 self.assertIn(event["alert"]["action"], ("allowed", "blocked"))
             elif event["event_type"] == "process":
                 self.has(event["process"], PROCESS_BODY)
+                space = event["process"]["action"] in ("seen", "gone")
+                folded = "count" in event["process"]
+                self.has(event["process"], ADDRESS_SPACE if space else {"execs": int} if folded else TASK)
         self.assertEqual(len({e["boot"] for e in run.events}), 1)
         numbers = [e["seq"] for e in run.events]
         self.assertEqual(len(numbers), len(set(numbers)), "a number came twice")

@@ -63,7 +63,7 @@ class Boot(LabCase):
         self.assertEqual(run.of("hypervisor", "ready")[0]["hypervisor"]["cpus"], cpus)
         self.assertEqual(run.of("hypervisor", "fault"), [])
         self.assertGreaterEqual(len(run.of("process")), 20)  # most are too short to be `seen`
-        self.assertGreaterEqual(len(run.of("process", "gone")), 5)
+        self.assertGreaterEqual(len(run.of("process", "exit")), 5)
         self.assertGreater(run.last()["exits"]["cpuid"], 0)
         self.assertGreater(run.last()["tracking"]["switches"], 100)
         self.assertEqual(run.last()["memory"]["hidden_reads"], 0)

@@ -65,6 +65,34 @@ static void test_order(void **state)
 	assert_true(channel_empty(&f->ch));
 }
 
+/* A flood of alerts keeps most of the channel, and holds nobody back for ever. */
+static void test_share(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < 60; i++)
+		assert_true(channel_put(&f->ch, EVE_CLASS_ALERT, "a", 1));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(channel_put(&f->ch, EVE_CLASS_STATS, "s", 1));
+		assert_true(channel_put(&f->ch, EVE_CLASS_PROCESS, "p", 1));
+	}
+	/* In pieces, as the port takes them: the order is the same. */
+	while (!channel_empty(&f->ch)) {
+		channel_pump(&f->ch, &f->out);
+		take(f, 7);
+	}
+	take(f, UINT32_MAX);
+	unsigned place[128] = {0}, n = 0;
+	for (size_t i = 0; i < f->taken_len; i += 2)
+		if (f->taken[i] != 'a')
+			place[n++] = (unsigned)(i / 2);
+	assert_int_equal(n, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(place[i], 8 + 9 * i);
+		assert_int_equal(f->taken[2 * place[i]], i % 2 ? 's' : 'p');
+	}
+	assert_int_equal(f->sent, 66);
+}
+
 /* A full class takes no room of another, and everything is accounted for. */
 static void test_flood(void **state)
 {
@@ -182,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_longest, setup, teardown),

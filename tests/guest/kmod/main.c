@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See vtest.h. insmod vtest.ko do=forbidden | do=read base=B size=S | do=write ... | do=rings
- * variant=V */
+ * variant=V | do=hide variant=V pid=P, until rmmod */
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -10,11 +10,13 @@
 static char *what = "";
 static char *variant = "";
 static unsigned long base, size;
+static int pid;
 
 module_param_named(do, what, charp, 0);
 module_param(variant, charp, 0);
 module_param(base, ulong, 0);
 module_param(size, ulong, 0);
+module_param(pid, int, 0);
 
 static int __init vtest_init(void)
 {
@@ -24,11 +26,14 @@ static int __init vtest_init(void)
 		return try_memory(base, size, what[0] == 'w');
 	if (!strcmp(what, "rings"))
 		return try_rings(variant);
+	if (!strcmp(what, "hide"))
+		return try_hide(variant, pid);
 	return -EINVAL;
 }
 
 static void __exit vtest_exit(void)
 {
+	undo_hide();
 }
 
 module_init(vtest_init);

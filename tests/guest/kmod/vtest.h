@@ -16,3 +16,8 @@ int try_memory(u64 base, u64 size, bool writing);
 /* Breaks the rules of a split virtqueue of eth0, as `variant` says, and tells the device's status.
  */
 int try_rings(const char *variant);
+
+/* Hides the process `pid` until undo_hide(): taken out of the task list, out of the PID table, or
+ * out of what listings of folders tell, as `variant` says. */
+int try_hide(const char *variant, int pid);
+void undo_hide(void);
