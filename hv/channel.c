@@ -28,7 +28,8 @@ static const uint8_t *out_ring;
 static const volatile uint32_t *out_low;
 static uint32_t out_cons;  /* our own copy: the shared one is for the sentry to read */
 static enum source source; /* whose line is being written */
-static bool line_broken;   /* the sentry died within a line: end it before anything else */
+static bool line_broken;   /* the sentry left a line unfinished: end it before anything else */
+static uint32_t line_len;  /* bytes of the sentry's line so far */
 static bool async;
 static bool present;
 static uint64_t bytes_written, log_lines_lost;
@@ -46,11 +47,18 @@ static uint32_t sentry_bytes(void)
 	return n > ABI_OUTPUT ? 0 : n; /* a lying index has nothing to say */
 }
 
-/* The next byte to write; false: nothing waits. Called with the lock. */
+/* The next byte to write; false: nothing waits. Called with the lock.
+ *
+ * The sentry puts whole lines into its ring, shorter than the ring. A line that stops in the
+ * middle, or never ends, is a broken rule, and must not keep the core's own lines waiting. */
 static bool next_byte(uint8_t *byte)
 {
+	if (source == SOURCE_SENTRY && log_prod != log_cons &&
+	    (!sentry_bytes() || line_len >= ABI_OUTPUT))
+		line_broken = true;
 	if (line_broken) {
 		line_broken = false;
+		line_len = 0;
 		source = SOURCE_NONE;
 		*byte = '\n';
 		return true;
@@ -63,13 +71,16 @@ static bool next_byte(uint8_t *byte)
 		*byte = (uint8_t)log_ring[log_cons++ % LOG_RING];
 	else if (source == SOURCE_SENTRY && sentry_bytes()) {
 		*byte = out_ring[out_cons++ % ABI_OUTPUT];
+		line_len++;
 		__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);
 	} else
 		return false;
-	if (*byte == '\n')
+	if (*byte == '\n') {
 		source = SOURCE_NONE;
-	else if (*byte < 0x20 || *byte == 0x7f)
+		line_len = 0;
+	} else if (*byte < 0x20 || *byte == 0x7f) {
 		*byte = '?'; /* JSON escapes them; none reaches a terminal, whoever wrote it */
+	}
 	return true;
 }
 
@@ -90,12 +101,14 @@ static bool next_fifo(uint8_t *bytes)
 	uint64_t words[UART_FIFO / 8];
 
 	if (source == SOURCE_LOG || line_broken || at > ABI_OUTPUT - UART_FIFO ||
-	    sentry_bytes() < UART_FIFO || (source == SOURCE_NONE && log_prod != log_cons))
+	    sentry_bytes() < UART_FIFO ||
+	    ((source == SOURCE_NONE || line_len >= ABI_OUTPUT) && log_prod != log_cons))
 		return false;
 	__builtin_memcpy(words, out_ring + at, sizeof(words));
 	if (any_control(words[0]) || any_control(words[1]))
 		return false;
 	__builtin_memcpy(bytes, words, sizeof(words));
+	line_len += UART_FIFO;
 	source = SOURCE_SENTRY;
 	out_cons += UART_FIFO;
 	__atomic_store_n(&out_index->cons, out_cons, __ATOMIC_RELEASE);

@@ -82,9 +82,12 @@ static inline uint32_t cpuid_cr4_bits(uint32_t leaf, uint32_t subleaf, uint64_t 
 /* FEATURE_* bits (vmx/control.h) that native CPUID shows. */
 uint32_t cpuid_features(cpuid_native *native, void *ctx);
 
-/* CR4 bits that belong to hidden features: the guest can't set them (#GP), as if reserved. */
-#define CPUID_CR4_HIDDEN                                                                           \
-	(CR4_VMXE | CR4_SMXE | CR4_LA57 | CR4_KL | CR4_CET | CR4_PKS | CR4_UINTR | CR4_FRED)
+/* CR4 bits the guest may set, where the CPU has them: those of the features above, VME to UMIP
+ * among them. All others are reserved for it (#GP), those that this list does not know yet as well.
+ */
+#define CPUID_CR4_ALLOWED                                                                          \
+	(0xfffull | CR4_FSGSBASE | CR4_PCIDE | CR4_OSXSAVE | CR4_SMEP | CR4_SMAP | CR4_PKE |       \
+	 CR4_LASS | CR4_LAM_SUP)
 
 /* XCR0 components the guest may enable (those of them that the CPU has), and XSS: none. */
 #define CPUID_XCR0_ALLOWED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)

@@ -175,9 +175,10 @@ static void cr4_bits(void)
 	cr4_takes("cr4-pks", B(24), false);
 	cr4_takes("cr4-uintr", B(25), false);
 	cr4_takes("cr4-bit-26", B(26), false);
-	cr4_takes("cr4-bit-29", B(29), false);
-	cr4_takes("cr4-fred", B(32), false);
-	cr4_takes("cr4-bit-63", B(63), false);
+	cr4_takes("cr4-lass", B(27), cpuid(7, 1).eax & B(6));
+	cr4_takes("cr4-lam-sup", B(28), cpuid(7, 1).eax & B(26));
+	for (uint32_t bit = 29; bit < 64; bit++) /* FRED is 32 */
+		cr4_takes("cr4-unknown-bit", B(bit), false);
 	cr4_takes("cr4-vmxe-with-osxsave", B(13) | B(18), false);
 }
 

@@ -125,12 +125,12 @@ static void guest_write_cr0(uint64_t value)
 	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
 }
 
-/* CR4's bits in the mask belong to features that CPUID hides, so they are reserved for the guest.
- * One that the firmware has left on (LA57) may be cleared, as a kernel without it does, and not be
- * set again. */
+/* CR4's bits in the mask belong to features that CPUID hides or Vigil does not know, so they are
+ * reserved for the guest. One that the firmware has left on (LA57) may be cleared, as a kernel
+ * without it does, and not be set again. */
 static void guest_write_cr4(uint64_t value)
 {
-	uint64_t shadow = vmread(VMCS_CR4_SHADOW), cleared = shadow & ~value & CPUID_CR4_HIDDEN;
+	uint64_t shadow = vmread(VMCS_CR4_SHADOW), cleared = shadow & ~value & ~CPUID_CR4_ALLOWED;
 
 	if (value & ~shadow & vmx_cr4_mask() ||
 	    (cleared & CR4_LA57 && vmread(VMCS_GUEST_EFER) & EFER_LMA)) {

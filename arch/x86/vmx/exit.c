@@ -223,7 +223,11 @@ void vmx_do_pending(struct vcpu *v)
 {
 	uint32_t work = __atomic_exchange_n(&v->work, 0, __ATOMIC_ACQ_REL);
 
-	if (work & WORK_TIMER) {
+	if (work & WORK_INIT)
+		on_init(v);
+	/* A SIPI that finds the CPU outside of the wait-for-SIPI state is discarded (SDM 26.2), so one
+	 * that is to wait for it goes there at once. The others have been told to run the timers. */
+	if (work & WORK_TIMER && vmread(VMCS_GUEST_ACTIVITY) != ACTIVITY_WAIT_SIPI) {
 		uint64_t next;
 
 		v->timer_deadline =
@@ -238,8 +242,6 @@ void vmx_do_pending(struct vcpu *v)
 		invept(INVEPT_ALL, 0); /* the views' roots too */
 	if (work & WORK_TRACK)
 		cr3_exiting(v);
-	if (work & WORK_INIT)
-		on_init(v);
 	if (v->nmi_pending)
 		deliver_nmi(v);
 }

@@ -82,10 +82,10 @@ void on_sipi(struct vcpu *v)
 {
 	uint64_t vector = vmread(VMCS_EXIT_QUALIFICATION) & 0xff;
 
-	(void)v;
 	init_segments((uint16_t)(vector << 8), vector << 12);
 	vmwrite(VMCS_GUEST_RIP, 0);
 	vmwrite(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+	vcpu_work(v, WORK_TIMER); /* none were run here meanwhile */
 }
 
 void on_triple_fault(struct vcpu *v)

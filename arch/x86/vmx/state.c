@@ -33,7 +33,7 @@ uint64_t vmx_cr0_mask(void)
 
 uint64_t vmx_cr4_mask(void)
 {
-	return vmx.caps.cr4_fixed0 | CPUID_CR4_HIDDEN;
+	return vmx.caps.cr4_fixed0 | ~CPUID_CR4_ALLOWED;
 }
 
 bool vmcs_write_zero(const uint16_t *fields, size_t n)
