@@ -1,0 +1,24 @@
+/* What the loader asks of a rules file: is it whole, and which policy does it hold? */
+#include "ids/rules/blob.h"
+
+const char *blob_policy_seal(const void *data, size_t len, struct blob_policy *out)
+{
+	const struct blob_header *h = data;
+	const struct blob_span *s;
+
+	*out = (struct blob_policy){0};
+	if (len < sizeof(*h) || (uintptr_t)data & 7 || h->magic != BLOB_MAGIC)
+		return "is not a rules file made by vigilc";
+	if (h->version != BLOB_VERSION)
+		return "is a rules file of another version of vigilc";
+	if (h->size != len || h->crc != blob_crc(data, len))
+		return "is damaged (size or checksum)";
+	s = &h->section[BLOB_POLICY];
+	if (!s->size)
+		return NULL;
+	if (s->size != sizeof(*out) || s->offset & 7 || s->offset > len ||
+	    s->size > len - s->offset)
+		return "is damaged (policy out of bounds)";
+	*out = *(const struct blob_policy *)((const uint8_t *)data + s->offset);
+	return NULL;
+}
