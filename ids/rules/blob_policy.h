@@ -69,6 +69,6 @@ union blob_policy_value {
 /* Complete check of the policy part; for blob_open. NULL, or the reason of refusal. */
 const char *policy_check(const struct blob *b);
 
-/* For the loader, which knows nothing else of the format: is this an undamaged blob, and what
- * policy does it hold (zeroes: none)? NULL, or a reason. `data` is 8-byte aligned. */
+/* For the loader, which knows nothing else of the format: what policy does this blob hold (zeroes:
+ * none)? With one, the blob is undamaged, too. NULL, or a reason. `data` is 8-byte aligned. */
 const char *blob_policy_seal(const void *data, size_t len, struct blob_policy *out);
