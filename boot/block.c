@@ -3,6 +3,7 @@
 
 #include "boot/console.h"
 #include "boot/mem.h"
+#include "boot/policy.h"
 #include "hv/abi.h"
 #include "hv/errno.h"
 
@@ -46,13 +47,23 @@ static int open_part(EFI_HANDLE device, const char *path, uint64_t max, struct v
 	return 0;
 }
 
+/* No rules file. That is no mistake, unless a policy was to be in it. */
+static int without_rules(const struct vigil_config *cfg, const char *subject)
+{
+	const char *why = policy_disagrees(cfg, NULL, 0);
+
+	if (why)
+		say("%s %s", subject, why);
+	return why ? -EINVAL : 0;
+}
+
 static int open_rules(EFI_HANDLE device, const struct vigil_config *cfg, struct volume_file *file)
 {
 	EFI_STATUS status;
 
 	if (!cfg->rules[0]) {
 		say("rules = none: nothing is inspected");
-		return 0;
+		return without_rules(cfg, "a rules file");
 	}
 	if (cfg->rules_set)
 		return open_part(device, cfg->rules, RULES_MAX, file);
@@ -60,7 +71,7 @@ static int open_rules(EFI_HANDLE device, const struct vigil_config *cfg, struct 
 	if (status == EFI_NOT_FOUND) {
 		file->handle = NULL;
 		say("no rules (%s is absent): nothing is inspected", cfg->rules);
-		return 0;
+		return without_rules(cfg, cfg->rules);
 	}
 	if (!EFI_ERROR(status))
 		volume_close(file);
@@ -166,6 +177,12 @@ static int fill(struct boot_info *info, struct block_parts *parts, core_entry_fn
 	err = read_part(&parts->rules, info->config.rules, info->rules_base);
 	if (err)
 		return err;
+	why = policy_disagrees(&info->config, (void *)(uintptr_t)info->rules_base,
+			       info->rules_size);
+	if (why) {
+		say("%s %s", info->config.rules, why);
+		return -EINVAL;
+	}
 	make_executable(info->core_base, info->core_text_size);
 	*entry = (core_entry_fn *)(uintptr_t)(info->core_base + image->entry);
 	return 0;

@@ -8,7 +8,8 @@ EFI_CFLAGS := $(COMMON) $(FREESTANDING) -isystem $(EFI_INCLUDE) -isystem $(EFI_I
 	-mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-common \
 	-fno-asynchronous-unwind-tables
 
-EFI_SRC := $(wildcard boot/*.c) arch/x86/string.c hv/config.c hv/format.c
+EFI_SRC := $(wildcard boot/*.c) arch/x86/string.c hv/config.c hv/policy_text.c hv/format.c \
+	ids/rules/blob_seal.c ids/rules/crc32c.c
 EFI_OBJ := $(patsubst %.c,$(O)/efi/%.o,$(EFI_SRC))
 IMAGE_FILES += $(O)/vigil.efi $(O)/core.elf
 
@@ -56,11 +57,11 @@ $(O)/tests/core.elf: $(O)/core/tests/boot/core.o arch/x86/core.lds tools/build/c
 -include $(EFI_OBJ:.o=.d) $(wildcard $(O)/efi/tests/boot/*.d $(O)/core/tests/boot/*.d)
 
 UNIT_TESTS += test_config test_format test_boot
-test_config_SRC := tests/unit/test_config.c hv/config.c
+test_config_SRC := tests/unit/test_config.c hv/config.c hv/policy_text.c
 test_format_SRC := tests/unit/test_format.c hv/format.c
 test_boot_SRC := tests/unit/test_boot.c boot/elf.c boot/facts.c boot/paths.c
 test_boot_DEPS := $(wildcard boot/*.h)
 FUZZERS += fuzz_config fuzz_elf
-fuzz_config_SRC := tests/fuzz/fuzz_config.c hv/config.c
+fuzz_config_SRC := tests/fuzz/fuzz_config.c hv/config.c hv/policy_text.c
 fuzz_elf_SRC := tests/fuzz/fuzz_elf.c boot/elf.c
 fuzz_elf_DEPS := boot/elf.h

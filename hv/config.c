@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include "hv/errno.h"
+#include "hv/policy_text.h"
 
 #define MEMBER(name) offsetof(struct vigil_config, name), sizeof(((struct vigil_config *)0)->name)
 
@@ -417,6 +418,19 @@ static const char *bad_character(struct span line)
 	return NULL;
 }
 
+/* A line of policy: vigilc has compiled it; here only what the comparison needs. */
+static bool policy_line(struct vigil_config *cfg, struct span line, uint32_t number_of_line,
+			struct config_error *err)
+{
+	if (cfg->policy_lines == POLICY_LINES_MAX) {
+		fail(err, number_of_line, (struct span){NULL, 0}, "more than 256 lines of policy");
+		return false;
+	}
+	cfg->policy_lines++;
+	cfg->policy_sum = policy_text_sum(cfg->policy_sum, line.p, line.len);
+	return true;
+}
+
 static bool parse_line(struct vigil_config *cfg, struct span line, uint32_t number_of_line,
 		       uint32_t *seen, struct config_error *err)
 {
@@ -433,6 +447,8 @@ static bool parse_line(struct vigil_config *cfg, struct span line, uint32_t numb
 	}
 	if (!line.len || line.p[0] == '#')
 		return true;
+	if (policy_text_is(line.p, line.len))
+		return policy_line(cfg, line, number_of_line, err);
 	name = trim(cut(&line, '=', &assigned));
 	line = trim(line);
 	key = find_key(name);

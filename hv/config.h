@@ -47,6 +47,8 @@ struct vigil_config {
 	char next_args[CONFIG_ARGS_MAX]; /* its command line */
 	char rules[CONFIG_PATH_MAX]; /* compiled rules; "\vigil\rules.vrb"; empty: none wanted */
 	uint8_t rules_set;	     /* the file named the rules: their absence is then an error */
+	uint32_t policy_lines;	     /* lines of policy in the file; 0 */
+	uint32_t policy_sum; /* policy_text_sum of them: what the compiled rules must hold; 0 */
 };
 
 /* What was wrong with the file, for a message. */
@@ -61,7 +63,8 @@ void config_defaults(struct vigil_config *cfg);
 /* Parse `len` bytes of vigil.cfg over the values already in `cfg` (call config_defaults first).
  *
  * The file is plain `key = value` lines; blank lines and lines that begin with '#' are passed over;
- * CR LF and a UTF-8 byte order mark are accepted. A key may stand once.
+ * CR LF and a UTF-8 byte order mark are accepted. A key may stand once. Lines of policy (deny,
+ * alert, ...: hv/policy_text.h) are counted and summed, and left to vigilc.
  * Returns 0, or -EINVAL with `err` filled for the first bad line; all good lines, before and after
  * it, have taken effect, and a bad `require` line means yes. Reads nothing outside [text, text +
  * len). Any context, does not block. */

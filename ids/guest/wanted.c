@@ -33,7 +33,7 @@ const struct wanted wanted_structures[] = {
 	{"fdtable", "max_fds fd"},
 	{"file", "f_path f_path.dentry f_path.mnt f_inode f_pos f_op f_flags private_data"},
 	{"path", "dentry mnt"},
-	{"dentry", "d_name d_parent d_inode d_sb d_iname d_flags"},
+	{"dentry", "d_name d_name.name d_parent d_inode d_sb d_iname d_flags"},
 	{"qstr", "name len"},
 	{"inode", "i_ino i_mode i_sb i_nlink i_uid i_fop i_size"},
 	{"super_block", "s_magic s_root s_type s_dev s_id s_fs_info"},
@@ -42,6 +42,7 @@ const struct wanted wanted_structures[] = {
 	{"mount", "mnt_parent mnt_mountpoint mnt"},
 	{"vfsmount", "mnt_root mnt_sb"},
 	{"fs_struct", "root pwd"},
+	{"vm_area_struct", "vm_start vm_end vm_file vm_flags vm_mm"},
 	{"linux_binprm", "file filename interp cred executable argc envc unsafe"},
 	{"filename", "name"},
 	/* sockets */
@@ -50,11 +51,13 @@ const struct wanted wanted_structures[] = {
 	{"sock_common",
 	 "skc_family skc_state skc_daddr skc_rcv_saddr skc_dport skc_num skc_v6_daddr "
 	 "skc_v6_rcv_saddr skc_net skc_prot"},
-	{"sock", "__sk_common sk_socket sk_protocol sk_type sk_uid"},
+	{"sock", "__sk_common __sk_common.skc_family __sk_common.skc_num __sk_common.skc_rcv_saddr "
+		 "__sk_common.skc_v6_rcv_saddr sk_socket sk_protocol sk_type sk_uid"},
 	{"inet_sock", "inet_sport inet_saddr"},
 	{"sockaddr", "sa_family"},
 	{"sockaddr_in", "sin_family sin_port sin_addr"},
 	{"sockaddr_in6", "sin6_family sin6_port sin6_addr"},
+	{"msghdr", "msg_name msg_namelen msg_flags"},
 	{"kernel_siginfo", "si_signo si_code"},
 	/* modules */
 	{"module", "name list state core_layout init_layout mem kallsyms init exit"},

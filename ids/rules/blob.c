@@ -13,6 +13,10 @@ _Static_assert(sizeof(struct blob_meta) == 16 && sizeof(struct blob_address_set)
 		       sizeof(struct blob_range4) == 8 && sizeof(struct blob_range6) == 32 &&
 		       sizeof(struct blob_port_set) == 8 && sizeof(struct blob_port_range) == 4,
 	       "sizes of the sets");
+_Static_assert(sizeof(struct blob_policy) == 32 && sizeof(struct blob_policy_line) == 32 &&
+		       sizeof(struct blob_policy_cond) == 8 &&
+		       sizeof(union blob_policy_value) == 32,
+	       "sizes of the policy");
 
 static const uint8_t element_size[BLOB_SECTIONS] = {
 	[BLOB_RULES] = sizeof(struct blob_rule),
@@ -31,6 +35,10 @@ static const uint8_t element_size[BLOB_SECTIONS] = {
 	[BLOB_MPM_EDGES] = sizeof(uint32_t),
 	[BLOB_PATTERNS] = sizeof(struct blob_list),
 	[BLOB_PATTERN_RULES] = sizeof(uint32_t),
+	[BLOB_POLICY] = sizeof(struct blob_policy),
+	[BLOB_POLICY_LINES] = sizeof(struct blob_policy_line),
+	[BLOB_POLICY_CONDITIONS] = sizeof(struct blob_policy_cond),
+	[BLOB_POLICY_OPERANDS] = sizeof(union blob_policy_value),
 };
 
 static const void *section(struct blob *b, const uint8_t *data, enum blob_section which)
@@ -59,6 +67,10 @@ static void set_views(struct blob *b, const uint8_t *data)
 	b->edge = section(b, data, BLOB_MPM_EDGES);
 	b->pattern = section(b, data, BLOB_PATTERNS);
 	b->pattern_rule = section(b, data, BLOB_PATTERN_RULES);
+	b->policy = section(b, data, BLOB_POLICY);
+	b->policy_line = section(b, data, BLOB_POLICY_LINES);
+	b->policy_cond = section(b, data, BLOB_POLICY_CONDITIONS);
+	b->policy_value = section(b, data, BLOB_POLICY_OPERANDS);
 }
 
 static const char *check_header(const void *data, size_t len)
@@ -194,5 +206,7 @@ const char *blob_open(struct blob *b, const void *data, size_t len)
 		why = check_rule_lists(b);
 	if (!why)
 		why = mpm_check(b);
+	if (!why)
+		why = policy_check(b);
 	return why;
 }

@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ids/rules/blob_policy.h"
+
 #define BLOB_MAGIC   0x31425256u /* "VRB1" */
-#define BLOB_VERSION 1u
+#define BLOB_VERSION 2u
 #define BLOB_NONE    0xffffffffu /* no set (any), no pattern */
 
 #define BLOB_MAX_SIZE	 (256u << 20)
@@ -37,18 +39,18 @@ enum blob_section {
 	BLOB_MPM_EDGES,	    /* uint32_t: next state << 8 | octet, sorted by octet within a state */
 	BLOB_PATTERNS,	    /* struct blob_list into BLOB_PATTERN_RULES */
 	BLOB_PATTERN_RULES, /* uint32_t rule indices */
+	BLOB_POLICY,	    /* struct blob_policy, none or one */
+	BLOB_POLICY_LINES,  /* struct blob_policy_line, in the order of the configuration */
+	BLOB_POLICY_CONDITIONS, /* struct blob_policy_cond */
+	BLOB_POLICY_OPERANDS,	/* union blob_policy_value */
 	BLOB_SECTIONS
-};
-
-struct blob_span {
-	uint32_t offset, size; /* bytes from the blob's start */
 };
 
 struct blob_header {
 	uint32_t magic, version;
-	uint32_t size; /* of the whole blob, bytes */
-	uint32_t crc;  /* CRC-32C of everything, with this field as 0 */
-	struct blob_span section[BLOB_SECTIONS];
+	uint32_t size;				 /* of the whole blob, bytes */
+	uint32_t crc;				 /* CRC-32C of everything, with this field as 0 */
+	struct blob_span section[BLOB_SECTIONS]; /* from the blob's start */
 };
 
 struct blob_list {
@@ -150,6 +152,10 @@ struct blob {
 	const uint32_t *edge;
 	const struct blob_list *pattern;
 	const uint32_t *pattern_rule;
+	const struct blob_policy *policy;
+	const struct blob_policy_line *policy_line;
+	const struct blob_policy_cond *policy_cond;
+	const union blob_policy_value *policy_value;
 	uint32_t count[BLOB_SECTIONS]; /* elements of each section */
 };
 

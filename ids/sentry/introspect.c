@@ -6,6 +6,7 @@
 
 #include "hv/errno.h"
 #include "ids/guest/probe.h"
+#include "ids/policy/policy.h"
 #include "ids/proc/procs.h"
 #include "ids/proc/views.h"
 
@@ -54,7 +55,9 @@ struct introspect {
 	uint64_t hits, samples, unknown_hits;
 	struct procs *procs;
 	struct views *views;
-	uint64_t procs_next, views_next; /* TSC, 0: nothing is due */
+	struct policy *policy;
+	struct blob blob;			      /* its lines */
+	uint64_t procs_next, views_next, policy_next; /* TSC, 0: nothing is due */
 };
 
 const volatile void *introspect_page(void *ctx, uint64_t gpa)
@@ -133,6 +136,10 @@ void introspect_stats(const struct sentry *s, struct json *j)
 		EVE_FIELD_U64("sweeps", v.sweeps),
 		EVE_FIELD_U64("listings", v.listings),
 		EVE_FIELD_U64("hidden", v.hidden),
+		EVE_FIELD_U64("policy_lines", policy_lines(in->policy)),
+		EVE_FIELD_U64("policy_hits", policy_stats(in->policy)->hits),
+		EVE_FIELD_U64("policy_denied", policy_stats(in->policy)->denied),
+		EVE_FIELD_U64("policy_told", policy_stats(in->policy)->told),
 	};
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
 }
@@ -269,7 +276,10 @@ static void begin(struct sentry *s)
 	in->refused = 0;
 	procs_attach(in->procs, in->kernel, sentry_now_ns(s));
 	views_attach(in->views, in->kernel, in->procs);
-	in->procs_next = in->views_next = s->now;
+	policy_attach(in->policy, in->kernel, in->procs);
+	if (*policy_reason(in->policy))
+		s->ops.log(s->ops.ctx, policy_reason(in->policy));
+	in->procs_next = in->views_next = in->policy_next = s->now;
 	build_hooks(in);
 	if (current >= 0)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
@@ -316,6 +326,8 @@ static void step_parts(struct sentry *s)
 		in->procs_next = procs_step(in->procs, s->now, sentry_now_ns(s));
 	if (in->views_next && s->now >= in->views_next)
 		in->views_next = views_step(in->views, s->now, sentry_now_ns(s));
+	if (in->policy_next && s->now >= in->policy_next)
+		in->policy_next = policy_step(in->policy, s->now, sentry_now_ns(s));
 }
 
 void introspect_step(struct sentry *s)
@@ -352,6 +364,8 @@ uint64_t introspect_deadline(const struct sentry *s)
 		next = in->procs_next;
 	if (in->views_next && (!next || in->views_next < next))
 		next = in->views_next;
+	if (in->policy_next && (!next || in->policy_next < next))
+		next = in->policy_next;
 	return next;
 }
 
@@ -368,7 +382,7 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 	s->ops.call(s->ops.ctx, ABI_CALL_GUEST, 0, 0);
 	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
 	in->next = s->now;
-	in->procs_next = in->views_next = in->ready_since = 0;
+	in->procs_next = in->views_next = in->policy_next = in->ready_since = 0;
 	enter(s, PHASE_SEARCH);
 }
 
@@ -435,9 +449,11 @@ void introspect_hit(struct sentry *s, const struct abi_request *r)
 			h->user[i].probe->hit(h->user[i].ctx, &hit);
 			deny = deny ? deny : hit.deny;
 		}
-		/* A new process is due to be told in a second. */
+		/* A new process is due to be told in a second, and what policy holds back. */
 		if (!in->procs_next)
 			in->procs_next = s->now + clock_ticks(&s->clock, SOON_MS);
+		if (!in->policy_next)
+			in->policy_next = s->now + clock_ticks(&s->clock, SOON_MS);
 	}
 	if (r->port)
 		decide(s, r, deny);
@@ -461,9 +477,16 @@ int introspect_init(struct sentry *s)
 	in->kernel = kernel_create(&ops);
 	in->procs = procs_create(&procs);
 	in->views = views_create(&views);
-	if (!in->kernel || !in->procs || !in->views)
+	const struct policy_ops policy = {
+		.ctx = s->ops.ctx, .alloc = s->ops.alloc, .eve = &s->eve, .tsc_hz = s->clock.hz};
+	/* A blob that is refused is told by the engine, which reads it as well. */
+	const void *rules = (const void *)(uintptr_t)s->ctl->rules;
+	bool lines = s->ctl->rules_size && !blob_open(&in->blob, rules, s->ctl->rules_size);
+	in->policy = policy_create(&policy, lines ? &in->blob : NULL);
+	if (!in->kernel || !in->procs || !in->views || !in->policy)
 		return -ENOMEM;
 	in->set[in->nset++] = procs_probes(in->procs);
 	in->set[in->nset++] = views_probes(in->views);
+	in->set[in->nset++] = policy_probes(in->policy);
 	return 0;
 }

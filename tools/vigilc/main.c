@@ -2,10 +2,11 @@
  *
  *   vigilc -S FILE [-S FILE] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] -o OUT.vrb
  *   vigilc -S FILE ... --check      compile, write nothing
+ *   vigilc --policy VIGIL.CFG [-S FILE ...] -o OUT.vrb      the policy lines that stand there, too
  *   vigilc --verify BLOB.vrb        is this blob sound?
  *
  * Refused rules are named on stderr (file, line, sid, reason) and left out; with --strict they are
- * an error. Exit: 0 done, 1 refused or unreadable, 2 usage.
+ * an error. A refused line of policy always is. Exit: 0 done, 1 refused or unreadable, 2 usage.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static void usage(FILE *to)
 	fputs("usage: vigilc -S FILE [-S FILE] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] "
 	      "-o OUT.vrb\n"
 	      "       vigilc -S FILE [...] --check\n"
+	      "       vigilc --policy VIGIL.CFG [-S FILE] [...] -o OUT.vrb\n"
 	      "       vigilc --verify BLOB.vrb\n",
 	      to);
 }
@@ -71,13 +73,10 @@ static int verify(const char *path)
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"var", required_argument, NULL, 'v'},
-		{"vars", required_argument, NULL, 'V'},
-		{"strict", no_argument, NULL, 's'},
-		{"check", no_argument, NULL, 'c'},
-		{"verify", required_argument, NULL, 'y'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"var", required_argument, NULL, 'v'},	  {"vars", required_argument, NULL, 'V'},
+		{"strict", no_argument, NULL, 's'},	  {"check", no_argument, NULL, 'c'},
+		{"policy", required_argument, NULL, 'p'}, {"verify", required_argument, NULL, 'y'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 	};
 	const char **file = calloc((size_t)argc, sizeof(*file)), *out = NULL, *blob_path = NULL;
 	struct rule_options options = {.file = file};
@@ -107,6 +106,12 @@ int main(int argc, char **argv)
 		case 'c':
 			check = true;
 			break;
+		case 'p':
+			ok = !options.policy;
+			if (!ok)
+				fputs("--policy is given twice\n", stderr);
+			options.policy = optarg;
+			break;
 		case 'y':
 			blob_path = optarg;
 			break;
@@ -123,7 +128,8 @@ int main(int argc, char **argv)
 			goto done;
 		}
 	}
-	if (!ok || optind != argc || (!blob_path && (!options.files || !(check || out)))) {
+	if (!ok || optind != argc ||
+	    (!blob_path && ((!options.files && !options.policy) || !(check || out)))) {
 		if (ok)
 			usage(stderr);
 		status = 2;

@@ -6,6 +6,7 @@
 #include "hv/errno.h"
 #include "ids/rules/compile/compile.h"
 #include "ids/rules/compile/output.h"
+#include "ids/rules/compile/policy.h"
 #include "ids/rules/compile/text.h"
 #include "ids/rules/compile/vars.h"
 
@@ -104,10 +105,10 @@ void compiler_text(struct compiler *c, const char *file, const char *text, size_
 	free(joined.at);
 }
 
-int compiler_file(struct compiler *c, const char *path)
+/* A whole file; the caller frees text->at. */
+static int read_text(const char *path, struct bytes *text)
 {
 	FILE *f = fopen(path, "rb");
-	struct bytes text = {0};
 	char block[65536];
 	size_t n;
 	int err = 0;
@@ -115,12 +116,36 @@ int compiler_file(struct compiler *c, const char *path)
 	if (!f)
 		return -errno;
 	while ((n = fread(block, 1, sizeof(block), f)) > 0)
-		bytes_add(&text, block, n);
+		bytes_add(text, block, n);
 	if (ferror(f))
 		err = -EIO;
-	else if (text.len)
-		compiler_text(c, path, (char *)text.at, text.len);
 	fclose(f);
+	return err;
+}
+
+int compiler_file(struct compiler *c, const char *path)
+{
+	struct bytes text = {0};
+	int err = read_text(path, &text);
+
+	if (!err && text.len)
+		compiler_text(c, path, (char *)text.at, text.len);
+	free(text.at);
+	return err;
+}
+
+int compiler_policy_text(struct compiler *c, const char *file, const char *text, size_t len)
+{
+	return (int)policy_compile(&c->out, file, text, len, &c->totals.policy, c->refused, c->ctx);
+}
+
+int compiler_policy(struct compiler *c, const char *path)
+{
+	struct bytes text = {0};
+	int err = read_text(path, &text);
+
+	if (!err && text.len)
+		err = compiler_policy_text(c, path, (char *)text.at, text.len);
 	free(text.at);
 	return err;
 }

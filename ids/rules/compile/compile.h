@@ -13,6 +13,7 @@ typedef void (*compile_refused)(void *ctx, const char *file, unsigned line, uint
 
 struct compile_totals {
 	uint32_t taken, refused;
+	uint32_t policy;	   /* lines of policy taken */
 	uint32_t patterns, states; /* of the automaton; after compiler_finish */
 };
 
@@ -27,6 +28,12 @@ void compiler_text(struct compiler *c, const char *file, const char *text, size_
 
 /* Read and compile a file; negative errno if it cannot be read. */
 int compiler_file(struct compiler *c, const char *path);
+
+/* Compile the policy lines of a configuration, read from a file; call once. Negative errno if it
+ * can't be read, else the number of lines refused. */
+int compiler_policy(struct compiler *c, const char *path);
+/* The same from memory. */
+int compiler_policy_text(struct compiler *c, const char *file, const char *text, size_t len);
 
 /* Write the blob; the caller frees it. Negative errno: too large (-E2BIG). Call once. */
 int compiler_finish(struct compiler *c, void **blob, size_t *len);

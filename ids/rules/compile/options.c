@@ -77,7 +77,8 @@ static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t si
 {
 	const struct rule_options *options = ctx;
 
-	if (options->quiet && !options->strict)
+	/* A line of policy has no sid, and is never left out in silence. */
+	if (options->quiet && !options->strict && file != options->policy)
 		return;
 	if (sid)
 		fprintf(stderr, "%s:%u: sid %u refused: %s\n", file, line, sid, reason);
@@ -103,12 +104,22 @@ bool options_compile(struct compiler *c, const struct rule_options *options, voi
 			return false;
 		}
 	}
+	if (options->policy) {
+		err = compiler_policy(c, options->policy);
+		if (err < 0)
+			fprintf(stderr, "%s: %s\n", options->policy, strerror(-err));
+		if (err)
+			return false;
+	}
 	err = compiler_finish(c, blob, len);
 	if (err) {
 		fprintf(stderr, "rules do not fit a blob: %s\n", strerror(-err));
 		return false;
 	}
-	fprintf(stderr, "%u rules taken, %u refused\n", totals->taken, totals->refused);
+	fprintf(stderr, "%u rules taken, %u refused", totals->taken, totals->refused);
+	if (options->policy)
+		fprintf(stderr, ", %u lines of policy", totals->policy);
+	fputc('\n', stderr);
 	if (options->strict && totals->refused) {
 		free(*blob);
 		return false;

@@ -8,8 +8,9 @@
 struct rule_options {
 	const char *const *file; /* -S, in order */
 	unsigned files;
-	bool strict; /* a refused rule is an error */
-	bool quiet;  /* do not name each refused rule */
+	const char *policy; /* --policy: a configuration with policy lines; NULL: none */
+	bool strict;	    /* a refused rule is an error */
+	bool quiet;	    /* do not name each refused rule */
 };
 
 /* Read a variables file: lines `NAME = VALUE` (or `NAME: VALUE`), `#` comments. Prints errors;

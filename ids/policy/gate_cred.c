@@ -1,0 +1,28 @@
+/* Changes of the user. */
+#include "ids/policy/hook.h"
+
+/* setuid, setreuid, setresuid, setfsuid: the caller's users are those of the old credentials. */
+bool decode_setuid(const struct policy_layout *l, const struct probe_hit *hit,
+		   struct policy_record *r)
+{
+	uint64_t value;
+
+	record_caller(l, hit, r);
+	r->gate = GATE_SETUID;
+	record_member(l, r, FIELD_TO, hit->arg[0], MEMBER_CRED_EUID);
+	record_member(l, r, FIELD_UID, hit->arg[1], MEMBER_CRED_UID);
+	record_member(l, r, FIELD_EUID, hit->arg[1], MEMBER_CRED_EUID);
+	if (layout_read(l, hit->arg[0], MEMBER_CRED_UID, &value))
+		record_note(r, "to_uid", NULL, value);
+	return true;
+}
+
+/* Whatever the reason: setuid and the like, exec, capset, keyctl. The new credentials are in use
+ * when the call returns, so they can be read later, too. */
+bool decode_creds(const struct policy_layout *l, const struct probe_hit *hit,
+		  struct policy_record *r)
+{
+	r->gate = GATE_CREDS;
+	record_member(l, r, FIELD_TO, hit->arg[0], MEMBER_CRED_EUID);
+	return true;
+}
