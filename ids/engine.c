@@ -98,6 +98,11 @@ int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 	return 0;
 }
 
+const struct blob *ids_blob(const struct ids *ids)
+{
+	return ids->rules ? &ids->blob : NULL;
+}
+
 uint32_t ids_rule_count(const struct ids *ids)
 {
 	return ids->rules ? ids->blob.count[BLOB_RULES] : 0;

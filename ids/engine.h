@@ -14,6 +14,7 @@
 #include "ids/eve/eve.h"
 
 struct ids; /* one engine */
+struct blob;
 
 /* What the engine needs from its surroundings. */
 struct ids_ops {
@@ -86,6 +87,9 @@ int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 
 /* Why a blob is refused: a constant English sentence, or NULL if it is sound. */
 const char *ids_blob_reason(const void *blob, size_t len);
+
+/* The checked blob, for others who use parts of it (policy); NULL: none. */
+const struct blob *ids_blob(const struct ids *ids);
 
 /* Number of rules in use. */
 uint32_t ids_rule_count(const struct ids *ids);

@@ -10,6 +10,7 @@ $(SYSCALL_NAMES): tools/build/syscall-names
 POLICY_SRC := $(addprefix ids/policy/,policy.c tell.c match.c caller.c layout.c hooks.c gate_exec.c gate_socket.c \
 	gate_task.c gate_cred.c gate_load.c gate_mount.c gate_file.c gate_syscall.c) ids/eve/syscall.c \
 	$(SYSCALL_NAMES)
+SENTRY_SRC += $(POLICY_SRC)
 
 SENTRY_SRC += $(POLICY_SRC)
 
@@ -20,3 +21,10 @@ UNIT_TESTS += $(POLICY_TESTS)
 $(foreach t,$(POLICY_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(POLICY_WORLD)) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 test_policy_text_SRC += boot/policy.c hv/config.c ids/rules/blob_seal.c
+
+FUZZERS += fuzz_policy_text fuzz_policy_gates
+fuzz_policy_text_SRC := tests/fuzz/fuzz_policy_text.c boot/policy.c hv/config.c ids/rules/blob_seal.c \
+	ids/policy/match.c $(VIGILC_SRC) $(IDS_SRC)
+fuzz_policy_text_DEPS := $(vigilc_DEPS)
+fuzz_policy_gates_SRC := tests/fuzz/fuzz_policy_gates.c $(POLICY_WORLD)
+fuzz_policy_gates_DEPS := $(vigilc_DEPS) tests/unit/policy_world.h

@@ -328,6 +328,50 @@ class Files(Loader):
         self.assert_order("rules = none", "core: rules 0", "under Vigil", NEXT)
 
 
+class Policy(Loader):
+    """Lines of policy in vigil.cfg, and the rules file that must hold the same."""
+
+    LINES = "next = \\next.efi\nnic = none\ndeny module-load\ndeny exec   path=/tmp/*\n"
+
+    def setUp(self) -> None:
+        super().setUp()
+        tools = build_dir() / "tools"
+        subprocess.run(["make", "-s", f"O={build_dir()}", str(tools.relative_to(TOP) / "vigilc")], cwd=TOP,
+                       check=True, stdout=sys.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "cfg").write_text("deny module-load\n# a comment\ndeny exec path=/tmp/*\n")
+            subprocess.run([tools / "vigilc", "--policy", f"{folder}/cfg", "-o", f"{folder}/vrb"], check=True)
+            self.files["vigil/rules.vrb"] = (Path(folder) / "vrb").read_bytes()
+
+    def test_the_same(self) -> None:
+        self.boot(config=self.LINES)
+        self.assert_order("under Vigil", NEXT)
+
+    def test_another(self) -> None:
+        self.boot(config=self.LINES + "deny bpf\n")
+        self.assert_without_vigil(r"\vigil\rules.vrb holds another policy than vigil.cfg: run vigilc --policy")
+
+    def test_another_required(self) -> None:
+        self.boot(config="require = yes\n" + self.LINES + "deny bpf\n", until=REFUSED)
+        self.assert_refused("holds another policy than vigil.cfg")
+
+    def test_none_in_the_configuration(self) -> None:
+        self.boot(config="next = \\next.efi\nnic = none\n")
+        self.assert_without_vigil("holds a policy, but vigil.cfg has none")
+
+    def test_no_rules_file(self) -> None:
+        self.files["vigil/rules.vrb"] = None
+        self.boot(config=self.LINES)
+        self.assert_without_vigil(r"\vigil\rules.vrb is absent, but vigil.cfg has policy: run vigilc --policy")
+
+    def test_damaged(self) -> None:
+        whole = self.files["vigil/rules.vrb"]
+        assert isinstance(whole, bytes)
+        self.files["vigil/rules.vrb"] = whole[:-3] + b"\x55" + whole[-2:]
+        self.boot(config=self.LINES)
+        self.assert_without_vigil(r"\vigil\rules.vrb is damaged (checksum)")
+
+
 class Card(Loader):
     """The network card."""
 

@@ -123,6 +123,27 @@ class Tools(unittest.TestCase):
             self.assertEqual(done.returncode, status, args)
             self.assertTrue(done.stderr, args)
 
+    def test_policy(self):
+        """Lines of policy are compiled with the rules or alone; a wrong one is an error, always."""
+        rules = self.file("r.rules", RULES)
+        good = self.file("good.cfg", "name = x\ndeny exec path=/tmp/*\nwatch listen\n")
+        bad = self.file("bad.cfg", "name = x\n\ndeny exec dport=3\n")
+        out = self.dir / "p.vrb"
+        for args in (["--policy", good], ["--policy", good, "-S", rules]):
+            done = self.run_tool("vigilc", *args, "-o", out)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("2 lines of policy", done.stderr)
+            self.assertEqual(self.run_tool("vigilc", "--verify", out).returncode, 0)
+        out.unlink()
+        for args in (["--policy", bad], ["--policy", bad, "-q", "-S", rules]):
+            done = self.run_tool("vigilc", *args, "-o", out)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("bad.cfg:3: refused: exec has no dport", done.stderr)
+            self.assertFalse(out.exists())
+        for args, status in ((["--policy", good], 2), (["--policy", good, "--policy", good, "-o", out], 2),
+                             (["--policy", self.dir / "absent", "--check"], 1)):
+            self.assertEqual(self.run_tool("vigilc", *args).returncode, status, args)
+
     def test_same_bytes(self):
         """The same rules make the same blob."""
         first = self.compile(RULES).read_bytes()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from labtest import TOP
 from labkit import capture, cli, config, kernel
-from labkit.paths import LabError
+from labkit.paths import LabError, build_dir
 
 
 def quiet(argv: list[str]) -> int:
@@ -85,6 +85,17 @@ class ConfigTest(unittest.TestCase):
             b"\xff\xfe broken\n", config.compose(b"\xff\xfe broken\n", {"a": "b"}, {}, True)[0]
         )
 
+    def test_policy_lines_are_no_keys(self) -> None:
+        given = b"\xef\xbb\xbfdeny exec path=/tmp/*\r\nname = x\n# off all\n  off kill\n"
+        self.assertTrue(config.has_policy(given))
+        self.assertTrue(config.has_policy(b"name = x\n\tdeny"))
+        for none in (None, b"", b"# deny exec\n", b"denied = x\n", b"next_args = deny exec\n"):
+            self.assertFalse(config.has_policy(none), none)
+        text, keys = config.compose(given, {"serial": "com2"}, {"enable": "no"}, True)
+        self.assertEqual(keys, {"name": "x", "serial": "com2", "enable": "no"})
+        self.assertIn(b"deny exec path=/tmp/*\n", text)
+        self.assertIn(b"  off kill\n", text)
+
     def test_alert_port(self) -> None:
         for value, port in (
             ("com1", "console"),
@@ -111,6 +122,25 @@ def module(depends: str) -> bytes:
 
     table = section(0, 0, 0) + section(1, 64 + len(names), len(info)) + section(10, 64, len(names))
     return bytes(head) + body + table
+
+
+class RulesTest(unittest.TestCase):
+    """What goes into the image as rules.vrb."""
+
+    def test_policy_is_compiled_with_the_rules(self) -> None:
+        if not (build_dir() / "tools/vigilc").exists():
+            self.skipTest("vigilc is not built")
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            work = Path(folder)
+            (work / "r.rules").write_text("alert ip any any -> any any (sid:1;)\n")
+            both = cli.compile_rules(work / "r.rules", b"deny exec\n", work).read_bytes()
+            policy = cli.compile_rules(None, b"deny exec\n", work).read_bytes()
+            rules = cli.compile_rules(work / "r.rules", None, work).read_bytes()
+            self.assertEqual([b"deny exec" in blob for blob in (both, policy, rules)], [True, True, False])
+            given = work / "x.vrb"
+            self.assertEqual(cli.compile_rules(given, b"deny exec\n", work), given)
+            with self.assertRaisesRegex(LabError, "the policy lines"):
+                cli.compile_rules(None, b"deny nothing\n", work)
 
 
 class KernelTest(unittest.TestCase):

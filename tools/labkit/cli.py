@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "--config",
         metavar="FILE",
         type=Path,
-        help="vigil.cfg; keys it lacks are completed by the lab",
+        help="vigil.cfg; keys it lacks are completed, its policy lines compiled by the lab",
     )
     add("--rules", metavar="FILE", type=Path, help="rules for vigilc (or a compiled blob, *.vrb)")
     add("--no-vigil", action="store_true", help="boot the same image without Vigil")
@@ -220,24 +220,29 @@ def read_config(options: argparse.Namespace) -> bytes | None:
         raise LabError(f"cannot read {options.config}: {error.strerror}") from error
 
 
-def compile_rules(rules: Path, work: Path) -> Path:
-    """The compiled blob of `rules`; one that is compiled already is taken as it is."""
-    if rules.suffix == ".vrb":
+def compile_rules(rules: Path | None, policy: bytes | None, work: Path) -> Path:
+    """The compiled blob of `rules` and of the policy lines of a vigil.cfg.
+
+    Rules that are compiled already are taken as they are.
+    """
+    if rules is not None and rules.suffix == ".vrb":
         return rules
     compiler = build_dir() / "tools" / "vigilc"
     if not compiler.exists():
         raise LabError(f"{compiler} is missing: run make")
     blob = work / "rules.vrb"
-    done = subprocess.run(
-        [str(compiler), "-S", str(rules), "-o", str(blob)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(compiler), "-o", str(blob)]
+    if rules is not None:
+        command += ["-S", str(rules)]
+    if policy is not None:
+        (work / "vigil.cfg").write_bytes(policy)
+        command += ["--policy", str(work / "vigil.cfg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.stderr:
         say(done.stderr.rstrip())
     if done.returncode != 0 or not blob.exists():
-        raise LabError(f"vigilc refused {rules} (status {done.returncode})")
+        what = " and ".join(filter(None, (rules and str(rules), policy and "the policy lines")))
+        raise LabError(f"vigilc refused {what} (status {done.returncode})")
     return blob
 
 
@@ -257,10 +262,12 @@ def esp_files(
         "next": "\\vmlinuz.efi",
         "next_args": args,
     }
-    if options.rules is not None:
+    given = read_config(options)
+    policy = config.has_policy(given)
+    if options.rules is not None or policy:
         wanted["rules"] = "\\vigil\\rules.vrb"
     forced = {"enable": "no"} if options.no_vigil else {}
-    text, keys = config.compose(read_config(options), wanted, forced, not options.config_exact)
+    text, keys = config.compose(given, wanted, forced, not options.config_exact)
     files: dict[str, Path | bytes] = {
         "EFI/BOOT/BOOTX64.EFI": build / "vigil.efi",
         "vigil/core.elf": build / "core.elf",
@@ -269,8 +276,10 @@ def esp_files(
         "vmlinuz.efi": guest.image,
         "initrd.img": initramfs.build(guest, options.overlay, options.init, options.net),
     }
-    if options.rules is not None:
-        files["vigil/rules.vrb"] = compile_rules(options.rules, machine.work)
+    if options.rules is not None or policy:
+        files["vigil/rules.vrb"] = compile_rules(
+            options.rules, text if policy else None, machine.work
+        )
     if machine.smp > 1 and emulator.needs_acpi_tables:
         files["EFI/vigil/vigil.efi"] = files["EFI/BOOT/BOOTX64.EFI"]
         files["EFI/BOOT/BOOTX64.EFI"] = build / "lab" / "acpi.efi"

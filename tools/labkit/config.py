@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from .paths import LabError
 
+# First words of a line of policy (hv/policy_text.c).
+POLICY = ("deny", "alert", "allow", "trace", "watch", "off")
 SERIALS = {"com1": "console", "0x3f8": "console", "com2": "alerts", "0x2f8": "alerts"}
+
+
+def is_policy(line: str) -> bool:
+    return line.split(None, 1)[:1] != [] and line.split(None, 1)[0] in POLICY
+
+
+def has_policy(given: bytes | None) -> bool:
+    """Whether a vigil.cfg has lines that vigilc must compile."""
+    text = (given or b"").decode("utf-8", "replace").removeprefix("\ufeff")
+    return any(is_policy(line) for line in text.split("\n"))
 
 
 def parse(text: str) -> dict[str, str]:
     """The keys of a vigil.cfg; a line that is not `key = value` is none of the lab's business."""
     keys: dict[str, str] = {}
     for line in text.removeprefix("\ufeff").splitlines():
-        if line.lstrip().startswith("#") or "=" not in line:
+        if line.lstrip().startswith("#") or "=" not in line or is_policy(line):
             continue
         key, _, value = line.partition("=")
         keys.setdefault(key.strip(), value.strip())
