@@ -3,8 +3,8 @@
 
 #include "hv/errno.h"
 
-#define CHUNK_SHIFT 6u /* XA_CHUNK_SHIFT of every configuration but CONFIG_BASE_SMALL */
-#define SHIFT_MAX   60u
+#define CHUNK_SHIFT 6u	/* XA_CHUNK_SHIFT of every configuration but CONFIG_BASE_SMALL */
+#define SHIFT_MAX   24u /* of numbers below 2^30; PIDs are below 2^22 */
 
 /* Entries (Linux: include/linux/xarray.h): the two low bits are 00 for a pointer, x1 for a value,
  * 10 for what is internal; of the latter those above 4,096 are nodes, the others mean that there is
