@@ -12,8 +12,6 @@ POLICY_SRC := $(addprefix ids/policy/,policy.c tell.c match.c caller.c layout.c 
 	$(SYSCALL_NAMES)
 SENTRY_SRC += $(POLICY_SRC)
 
-SENTRY_SRC += $(POLICY_SRC)
-
 # Tests: the kernel's and the tasks' part is played by policy_world.c.
 POLICY_WORLD := tests/unit/policy_world.c $(POLICY_SRC) $(VIGILC_SRC) $(IDS_SRC)
 POLICY_TESTS := test_policy test_policy_text
