@@ -281,7 +281,7 @@ static void begin(struct sentry *s)
 		s->ops.log(s->ops.ctx, policy_reason(in->policy));
 	in->procs_next = in->views_next = in->policy_next = s->now;
 	build_hooks(in);
-	if (current >= 0)
+	if (current != -ENOENT)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
 			    (uint64_t)current);
 	enter(s, PHASE_SITES);

@@ -12,11 +12,12 @@
 #include "tests/unit/fake_kernel.h"
 
 #define BUDGET	   (32u << 10)
-#define STEPS_MAX  2000
+#define STEPS_MAX  4000
 #define PAGES_STEP 3000 /* looks at guest memory in one step */
 
 static struct fake *f;
 static struct kernel *k;
+static uint64_t lstar;
 static void *block[4];
 static uint32_t blocks;
 
@@ -38,6 +39,7 @@ static void close_all(void)
 static void open_all(const struct fake_options *opt)
 {
 	f = fake_open(opt);
+	lstar = fake_lstar(f);
 	const struct kernel_ops ops = {.alloc = alloc, .mem = fake_gmem(f)};
 	k = kernel_create(&ops);
 	assert_non_null(k);
@@ -47,7 +49,7 @@ static void open_all(const struct fake_options *opt)
 /* Anchor and search to the end; no step looks at more than its bound. */
 static enum kernel_state find_with(uint32_t budget)
 {
-	kernel_anchor(k, fake_lstar(f), f->boot_root | 0x801, f->opt.la57);
+	kernel_anchor(k, lstar, f->boot_root | 0x801, f->opt.la57);
 	for (uint32_t i = 0; i < STEPS_MAX * (BUDGET / budget); i++) {
 		uint64_t before = f->pages;
 		enum kernel_state state = kernel_step(k, budget);
@@ -206,7 +208,7 @@ static void anew(void **state)
 	(void)state;
 	assert_int_equal(find(), KERNEL_READY);
 	memset(fake_at(f, f->tokens, 64), 0, 64);
-	kernel_anchor(k, fake_lstar(f), f->boot_root, false);
+	kernel_anchor(k, lstar, f->boot_root, false);
 	assert_int_equal(kernel_state(k), KERNEL_SEARCHING);
 	assert_int_equal(kernel_symbol(k, "do_exit"), 0);
 	assert_int_equal(kernel_offset(k, "task_struct", "pid"), -ENOENT);
@@ -231,9 +233,9 @@ static void no_image(void **state)
 		assert_string_equal(kernel_reason(k),
 				    "no kernel image around the system-call entry");
 	}
-	kernel_anchor(k, fake_lstar(f), 0xfffffffff000, false);
+	kernel_anchor(k, lstar, 0xfffffffff000, false);
 	assert_int_equal(kernel_step(k, BUDGET), KERNEL_UNKNOWN);
-	kernel_anchor(k, fake_lstar(f), FAKE_HOLE, true);
+	kernel_anchor(k, lstar, FAKE_HOLE, true);
 	assert_int_equal(kernel_step(k, BUDGET), KERNEL_UNKNOWN);
 	assert_int_equal(kernel_step(k, BUDGET), KERNEL_UNKNOWN); /* and stays so */
 }
