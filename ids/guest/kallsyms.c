@@ -27,8 +27,8 @@
 #define BACK_MAX      64    /* symbols at one address */
 /* Of the budget: */
 #define INDEX_COST    32	   /* a symbol */
-#define RUN_COST      512	   /* letters that may be a token table */
-#define TOKENS_COST   (2 * BUFFER) /* a token table looked at */
+#define RUN_COST      256	   /* letters that may be a token table */
+#define TOKENS_COST   2048	   /* a token table looked at */
 #define TABLES_COST   (6 * BUFFER) /* markers looked at */
 #define TABLES_MAX    256	   /* so often */
 #define COUNTS_MAX    16 /* numbers that may be that of the symbols, for one table of markers */

@@ -4,6 +4,7 @@ SENTRY_SRC += $(GUEST_SRC)
 
 # Tests: the fake guest is used by those of ids/proc and ids/sentry as well.
 FAKE_KERNEL := $(addprefix tests/unit/,fake_kernel.c fake_kallsyms.c fake_btf.c fake_task.c)
-UNIT_TESTS += test_guest_mem test_kernel
+UNIT_TESTS += test_guest_mem test_kernel test_btf
 test_guest_mem_SRC := tests/unit/test_guest_mem.c ids/guest/mem.c $(FAKE_KERNEL)
 test_kernel_SRC := tests/unit/test_kernel.c $(GUEST_SRC) $(FAKE_KERNEL)
+test_btf_SRC := tests/unit/test_btf.c $(GUEST_SRC) $(FAKE_KERNEL)

@@ -4,17 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PAGE	4096ull
-#define PMD	0x200000ull
-#define FRAME	0x000ffffffffff000ull
-#define TABLES	0x10000ull  /* physical: page tables, up to the hole */
-#define HEAP	0xa00000ull /* physical: all that is allocated */
-#define TEXT	0ull	    /* places in the image */
-#define NOTES	0xff000ull
-#define RODATA	0x100000ull
-#define BTF	0x180000ull
-#define DATA	0x200000ull
-#define ENTRIES 512
+#define PAGE	 4096ull
+#define PMD	 0x200000ull
+#define FRAME	 0x000ffffffffff000ull
+#define TABLES	 0x10000ull  /* physical: page tables, up to the hole */
+#define HEAP	 0xa00000ull /* physical: all that is allocated */
+#define TEXT	 0ull	     /* places in the image */
+#define NOTES	 0xff000ull
+#define RODATA	 0x100000ull
+#define BTF	 0x180000ull
+#define BTF_SIZE 0x10000ull
+#define DATA	 0x200000ull
+#define ENTRIES	 512
 
 /* --- memory
  * --------------------------------------------------------------------------------------- */
@@ -307,8 +308,7 @@ struct fake *fake_open(const struct fake_options *opt)
 	f->data = f->base + DATA;
 	fake_btf_structures(f);
 	f->btf = f->base + BTF;
-	f->btf_end = f->btf + 24 + f->blob.types_size + f->blob.strings_size;
-	FAKE_CHECK(f->btf_end <= f->base + DATA);
+	f->btf_end = f->btf + BTF_SIZE;
 	symbols(f);
 	map_all(f);
 	fake_kallsyms(f, f->base + RODATA + 0x1040);

@@ -286,9 +286,18 @@ static void decoys(void **state)
 		text[0x80000 + i] = i & 1 ? 0 : (uint8_t)('a' + i / 2 % 26);
 	assert_int_equal(find(), KERNEL_READY);
 	all_symbols();
-	for (uint32_t i = 0; i < 0xc00; i++) { /* of the markers, with too few behind them */
-		uint32_t words[2] = {0, 600 + i};
-		memcpy(text + 0xfc000 + i * 8, words, 8);
+	/* Of the markers, with too few behind them, where the order of the names lies. */
+	teardown(state);
+	open_all(&(struct fake_options){.order = true});
+	uint64_t first = f->markers + (f->symbols + 255) / 256 * 4 + 8;
+	for (uint64_t va = (first + 7) & ~7ull; va + 8 < f->tokens; va += 8)
+		fake_set(f, va, (600 + va % 100) << 32);
+	assert_int_equal(find(), KERNEL_READY);
+	all_symbols();
+	/* And with enough: then the search is given up in time. */
+	for (uint64_t va = (first + 7) & ~7ull; va + 24 < f->tokens; va += 24) {
+		uint32_t words[6] = {0, 600, 1200, 1800, 2400, 3000};
+		memcpy(fake_at(f, va, 24), words, 24);
 	}
 	assert_int_equal(find(), KERNEL_READY);
 	all_symbols();
