@@ -23,3 +23,8 @@ fuzz_pidtable_DEPS := ids/proc/pidtable.h ids/proc/tasklist.h
 UNIT_TESTS += test_procs
 test_procs_SRC := tests/unit/test_procs.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
 	ids/eve/time.c
+
+FUZZERS += fuzz_task
+fuzz_task_SRC := tests/fuzz/fuzz_task.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
+	ids/eve/time.c
+fuzz_task_DEPS := tests/fuzz/kernel_fuzz.h tests/unit/fake_kernel.h $(wildcard ids/guest/*.h ids/proc/*.h)

@@ -7,10 +7,10 @@
 #define YOUNG_MS    1000 /* a process that ends before it is told in one line */
 #define BRIEF_MS    1000 /* in this time so many of them have lines of their own */
 #define BRIEF_LINES 12
-#define WALK_SLICE  16 /* tasks of the first walk in one step */
+#define WALK_SLICE  8 /* tasks of the first walk in one step: a path may cost 256 looks */
 #define WALK_MAX    32768
 #define WALK_MS	    2
-#define TELL_SLICE  16 /* lines in one step */
+#define TELL_SLICE  8 /* lines in one step */
 
 static uint64_t ticks(const struct procs *p, uint64_t ms)
 {
