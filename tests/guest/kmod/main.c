@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See vtest.h. insmod vtest.ko do=forbidden | do=read base=B size=S | do=write ... | do=rings
- * variant=V | do=hide variant=V pid=P, until rmmod */
+ * variant=V | do=hide variant=V pid=P, until rmmod | do=corrupt variant=V [pid=P] */
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/string.h>
@@ -28,6 +28,8 @@ static int __init vtest_init(void)
 		return try_rings(variant);
 	if (!strcmp(what, "hide"))
 		return try_hide(variant, pid);
+	if (!strcmp(what, "corrupt"))
+		return try_corrupt(variant, pid);
 	return -EINVAL;
 }
 
