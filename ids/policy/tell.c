@@ -12,6 +12,7 @@
 /* Lines a second, of one line of policy or of one default. A serial port carries 40 in all. */
 #define TOLD_DENIED 20
 #define TOLD_OTHER  10
+#define TOLD_INET   5	/* the four gates of connections by default, which servers keep busy */
 #define TOLD_TRACE  200 /* who traces asks for many, and may have a faster channel */
 
 #define ARGS_MAX  (FIELDS + RECORD_NOTES)
@@ -230,8 +231,10 @@ void policy_tell(struct policy *p, const struct probe_hit *hit, const struct blo
 {
 	uint32_t index = line ? (uint32_t)(line - p->blob->policy_line)
 			      : policy_lines(p) + (uint32_t)p->record.gate;
+	bool inet = !line && policy_gates[p->record.gate].told == DEFAULT_INET;
 	uint32_t most = p->record.gate == GATE_SYSCALL ? TOLD_TRACE
 			: err			       ? TOLD_DENIED
+			: inet			       ? TOLD_INET
 						       : TOLD_OTHER;
 	struct policy_limit *l = &p->limit[index];
 	uint64_t second = hit->now_ns / SECOND;
