@@ -203,6 +203,22 @@ static int do_connect(char **arg)
 	return result(err, port_of(s) != 0);
 }
 
+/* connects ADDRESS PORT N. Value: how many were tried. */
+static int do_connects(char **arg)
+{
+	struct sockaddr_in to = address(arg);
+	long tried = 0;
+
+	for (int i = number(arg[2]); i > 0; i--) {
+		int s = tcp();
+
+		(void)!connect(s, (struct sockaddr *)&to, sizeof(to));
+		close(s);
+		tried++;
+	}
+	return result(0, tried);
+}
+
 static int do_bind(char **arg)
 {
 	struct sockaddr_in to = address(arg);
@@ -595,6 +611,7 @@ static const struct {
 	{"memfd", 1, do_memfd},
 	{"race", 3, do_race},
 	{"connect", 2, do_connect},
+	{"connects", 3, do_connects},
 	{"uring-connect", 2, do_uring_connect},
 	{"worker-connect", 2, do_worker_connect},
 	{"bind", 2, do_bind},

@@ -36,9 +36,11 @@ class Act:
     gate: str = ""  # name of the event that tells of it; "": none may
     rule: str = ""  # line of policy that it names
     args: dict[str, str] = field(default_factory=dict)  # of the event, at least
-    uid: int = 0
+    uid: int = 0  # that gates is run as
     by: str = "gates"  # name under which gates is started, its comm
     worker: bool = False  # done by a thread of io_uring's
+    then: int | None = None  # user that it has when the event is told, if another
+    also: tuple[str, ...] = ()  # events before that one, of what leads to it
 
     def line(self) -> str:
         user = f"-u {self.uid} " if self.uid else ""
@@ -65,7 +67,7 @@ def gated(run: Run) -> list[Gated]:
 
 
 def calls_of(run: Run, pid: int) -> list[dict[str, Any]]:
-    return [e for e in run.of("syscall") if e["process"].get("tgid") == pid]
+    return [e for e in run.of("syscall") if e.get("process", {}).get("tgid") == pid]
 
 
 def arguments(event: dict[str, Any]) -> dict[str, str]:
@@ -114,15 +116,16 @@ sleep 2
         if not act.gate:
             self.assertEqual(told, [])
             return
-        self.assertEqual([e["syscall"]["name"] for e in told], [act.gate])
-        body, process = told[0]["syscall"], told[0]["process"]
+        self.assertEqual([e["syscall"]["name"] for e in told], [*act.also, act.gate])
+        event = told[-1]
+        body, process = event["syscall"], event["process"]
         denied = act.rule.startswith("deny")
         self.assertIs(body["denied"], denied)
         self.assertEqual(body.get("errno"), NAMES[act.err] if denied else None)
         self.assertEqual(body.get("rule", ""), act.rule)
-        self.assertEqual(arguments(told[0]) | act.args, arguments(told[0]))
+        self.assertEqual(arguments(event) | act.args, arguments(event))
         self.assertEqual(process["tgid"], got.pid)
-        self.assertEqual(process["uid"], act.uid)
+        self.assertEqual(process["uid"], act.uid if act.then is None else act.then)
         self.assertEqual(process.get("io_worker", False), act.worker)
         self.assertEqual(process["comm"], f"iou-wrk-{got.pid}" if act.worker else act.by)
 
@@ -291,10 +294,10 @@ class Race(LabCase):
     """A path that another thread changes between the check and the use: the denied one never runs."""
 
     TRIES = 2000
-    CONFIG = "stats_interval = 1\noff all\ndeny exec path=/tmp/race-b\n"
+    CONFIG = "stats_interval = 2\noff all\ndeny exec path=/tmp/race-b\n"
 
     def test_exec(self) -> None:
-        init = f"chmod 755 /tmp/race-a /tmp/race-b\nsleep 2\ngates race /tmp/race-a /tmp/race-b {self.TRIES}\nsleep 3\n"
+        init = f"chmod 755 /tmp/race-a /tmp/race-b\nsleep 2\ngates race /tmp/race-a /tmp/race-b {self.TRIES}\nsleep 12\n"
         files = {"tmp/race-a": elf(0), "tmp/race-b": elf(7)}
         run = self.good(self.lab(init, "--smp", "2", files=files, timeout=900.0))
         got = {g.name: g.value for g in gated(run)}
@@ -313,6 +316,136 @@ class Race(LabCase):
         count = sum(b.get("held_back_denied", 1) for b in told)
         self.assertEqual(count, got["race-failed"])
         self.assertLess(len(told), self.TRIES // 2)
+
+
+class Default(Gates):
+    """Without a line of policy: what is told of an attacker's calls, and that daily work says nothing."""
+
+    CONFIG = "stats_interval = 2\n"
+    # What a shell does all day, with sockets that are not of IP, unlinks, signals to its own.
+    BENIGN = """
+echo "script: pid $$"
+sleep 1
+for i in 1 2 3 4 5; do
+	ls -l /proc /tmp > /dev/null; sort /etc/passwd | grep -c root > /tmp/out; rm /tmp/out
+done
+sleep 100 & kill $!
+kill -0 1
+ps > /dev/null
+ln -s /tmp/x /tmp/y; mv /tmp/y /tmp/z; rm /tmp/z
+ip link > /dev/null; hostname > /dev/null
+gates setuid 1000 > /dev/null
+gates -u 1000 mmap > /dev/null
+gates unlink /tmp/none > /dev/null
+sleep 2
+"""
+
+    def test_default_set(self) -> None:
+        tcp = {"family": "inet", "type": "stream", "proto": "tcp"}
+        here = {"addr": HERE, **tcp}
+        acts = [
+            Act("memfd /tmp/prog", 0, 7, "memfd-exec", args={"path": "/memfd:gates", "flags": "memfd+deleted"}),
+            Act(f"connect {HERE} 81", CONNREFUSED, None, "connect", args={"dport": "81", **here}),
+            Act(f"uring-connect {HERE} 82", CONNREFUSED, None, "connect", args={"dport": "82", **here}),
+            Act(f"worker-connect {HERE} 83", CONNREFUSED, None, "connect", worker=True,
+                args={"dport": "83", "flags": "io_uring", **here}),
+            Act("bind 0.0.0.0 84", 0, 84, "bind", args={"sport": "84", **tcp, "addr": "0.0.0.0"}),
+            Act(f"listen {HERE} 85", 0, 1, "listen", also=("bind",), args={"sport": "85", **here}),
+            Act(f"accept {HERE} 86", 0, 1, "accept", also=("bind", "listen", "connect"), args={"sport": "86", **here}),
+            Act("raw", 0, 1, "raw", args={"family": "inet", "type": "raw", "proto": "icmp"}),
+            Act("packet", 0, 1, "packet", args={"family": "packet", "type": "raw", "proto": "3"}),
+            Act("ptrace $victim", 0, 1, "ptrace", args={"target": "victim", "to": "1000"}),
+            Act("traceme", 0, None, "traceme", args={"to": "0"}),
+            Act("kill $victim 0", 0, None),  # asks, no more
+            Act("kill $victim 9", 0, 0, "kill", args={"signal": "KILL", "target": "victim", "to": "1000"}),
+            Act("finit /etc/passwd", NOEXEC, None, "module-load", args={"path": "/etc/passwd"}),
+            Act("init", NOEXEC, None, "module-load", args={"path": "?", "flags": "anon"}),
+            Act("kexec", 0, None, "kexec-load", args={"flags": "anon"}),
+            Act("bpf", 0, 1, "bpf", args={"cmd": "prog-load"}),
+            Act("mount none /mnt/yes tmpfs", 0, 1, "mount", args={"path": "/mnt/yes", "dev": "none", "fstype": "tmpfs"}),
+            Act("mprotect", 0, 42),
+            Act("exec /tmp/prog", 0, 7),
+            Act("unlink /tmp/hosts", 0, 0),
+            Act("unlink /tmp/own", 0, 0, "unlink-running", args={"path": "/tmp/own"}, by="own"),
+            Act("unlink32 /tmp/own2", 0, 0, "unlink-running", args={"path": "/tmp/own2"}, by="own2"),
+            Act("uring-unlink /tmp/own3", 0, 0, "unlink-running", args={"path": "/tmp/own3"}, by="own3", worker=True),
+            # Back to root by the saved user, and by a program that belongs to root.
+            Act("regain 1000", 0, 0, "creds", also=("setuid",), args={"to": "0"}, then=1000),
+            Act("exec /tmp/root", 0, 7, "creds", args={"to": "0"}, uid=1000),
+        ]
+        before = self.BENIGN + "chmod 755 /tmp/prog; chmod 4755 /tmp/root; touch /tmp/hosts\n"
+        run = self.acts(acts, before=before, files={"tmp/prog": elf(7), "tmp/root": elf(7)})
+        # All else that is told was told while the guest booted.
+        script = int(next(lines_of(run.console, r"script: pid (\d+)")).group(1))
+        acted = {g.pid for g in gated(run)}
+        rest = [e for e in run.of("syscall") if e.get("process", {}).get("tgid") not in acted]
+        self.assertTrue(rest)
+        self.assertEqual({e["syscall"]["name"] for e in rest}, {"mount", "module-load"})
+        self.assertEqual([e for e in rest if e["process"]["pid"] >= script], [])
+
+    def test_bounded(self) -> None:
+        """Connections far faster than the alert port: five lines a second, the others as a number."""
+        init = "sleep 1\ngates connects 127.0.0.1 81 2000\nsleep 6\n"
+        run = self.good(self.lab(init))
+        pid = gated(run)[0].pid
+        self.assertEqual(gated(run)[0].value, 2000)
+        told = [e["syscall"] for e in run.of("syscall") if e["syscall"]["name"] == "connect"]
+        single = [b for b in told if "held_back" not in b]
+        self.assertEqual(len(single) + sum(b["held_back"] for b in told if "held_back" in b), 2000)
+        self.assertEqual(len(calls_of(run, pid)), len(single))
+        self.assertLess(len(told), 200)
+        last = run.last()
+        self.assertEqual(last["introspection"]["policy_held"], 2000 - len(single))
+        self.assertEqual(last["sentry"]["events_lost"], 0)
+
+
+class Traced(LabCase):
+    """`trace`: every system call of a process, by both conventions, as many as strace counts."""
+
+    CONFIG = "stats_interval = 2\noff all\ntrace comm=traced\n"
+    GUEST = "cp /bin/gates /tmp/traced\nsleep 2\ngates count /tmp/traced calls {n}\nsleep {rest}\n"
+
+    def counted(self, run: Run) -> tuple[int, int]:
+        """System calls of the traced program by the guest's own count: 64-bit and 32-bit ones."""
+        got = {g.name: g for g in gated(run)}
+        self.assertEqual((got["count"].err, got["count32"].err), (0, 0))
+        return got["count"].value, got["count32"].value
+
+    def test_chosen(self) -> None:
+        calls = 40
+        run = self.good(self.lab(self.GUEST.format(n=calls, rest=8)))
+        by64, by32 = self.counted(run)
+        self.assertEqual(by32, calls)
+        self.assertGreater(by64, calls)
+        told = [e["syscall"] for e in run.of("syscall")]
+        self.assertEqual({e["process"]["comm"] for e in run.of("syscall")}, {"traced"})
+        self.assertEqual(sum(b["abi"] == "x86-64" for b in told), by64)
+        self.assertEqual(sum(b["abi"] == "i386" for b in told), by32)
+        self.assertEqual([b["nr"] for b in told if b["name"] == "getppid" and b["abi"] == "x86-64"], [110] * calls)
+        self.assertEqual([b["nr"] for b in told if b["name"] == "getpid" and b["abi"] == "i386"], [20] * calls)
+        self.assertEqual(told[-1]["name"], "exit_group")
+        self.assertEqual(told[-1]["args"][0], "0x0")
+        writes = [b["args"] for b in told if b["name"] == "write"]
+        self.assertEqual(writes[-1][0], "0x1")
+
+    def test_all(self) -> None:
+        """Of all processes, from the guest's first: faster than can be told, but each is counted."""
+        calls = 1000
+        run = self.good(self.lab(self.GUEST.format(n=calls, rest=30), config=self.CONFIG + "trace all\n", timeout=900.0))
+        by64, by32 = self.counted(run)
+        self.assertEqual(by32, calls)
+        by_line: dict[int, int] = {}
+        for event in run.of("syscall"):
+            body = event["syscall"]
+            by_line[body["line"]] = by_line.get(body["line"], 0) + body.get("held_back", 1)
+        last = run.last()
+        self.note(f"strace {by64} + {by32}, told by line {by_line}, lost {last['sentry']['events_lost']}")
+        # What the alert port has no room for is lost one by one, and counted.
+        lost = last["sentry"]["events_lost"]
+        self.assertLessEqual(by_line[3], by64 + by32)
+        self.assertGreaterEqual(by_line[3] + lost, by64 + by32)
+        self.assertEqual(last["introspection"]["policy_told"] + last["introspection"]["policy_held"], 0)
+        self.assertEqual(last["hooks"]["undecided"], 0)
 
 
 if __name__ == "__main__":
