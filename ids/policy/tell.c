@@ -162,9 +162,12 @@ static void name_line(const struct policy *p, const struct blob_policy_line *lin
 	e->rule_len = line->text.size;
 }
 
-static void emit(struct policy *p, const struct eve_syscall *e, uint64_t now_ns)
+static bool emit(struct policy *p, const struct eve_syscall *e, uint64_t now_ns)
 {
-	p->stats.told += eve_syscall(p->ops.eve, e, now_ns);
+	bool told = eve_syscall(p->ops.eve, e, now_ns);
+
+	p->stats.told += told;
+	return told;
 }
 
 static void tell_call(struct policy *p, const struct probe_hit *hit,
@@ -202,11 +205,12 @@ static void tell_call(struct policy *p, const struct probe_hit *hit,
 	e.args = args.at;
 	e.arg_count = args.count;
 	name_line(p, line, &e);
-	emit(p, &e, hit->now_ns);
+	(void)emit(p, &e, hit->now_ns);
 }
 
 /* --- the limit -------------------------------------------------------------------------------- */
 
+/* The sum of what was held back. While there is no room for it, it goes on to grow. */
 static void tell_held(struct policy *p, uint32_t index, uint64_t now_ns)
 {
 	struct policy_limit *l = &p->limit[index];
@@ -221,7 +225,8 @@ static void tell_held(struct policy *p, uint32_t index, uint64_t now_ns)
 		gate++;
 	e.name = policy_gates[gate].name;
 	name_line(p, line, &e);
-	emit(p, &e, now_ns);
+	if (!emit(p, &e, now_ns))
+		return;
 	l->held = l->denied = 0;
 	p->held--;
 }
@@ -242,7 +247,8 @@ void policy_tell(struct policy *p, const struct probe_hit *hit, const struct blo
 	if (l->second != second) {
 		if (l->held)
 			tell_held(p, index, hit->now_ns);
-		*l = (struct policy_limit){.second = second};
+		l->second = second;
+		l->told = 0;
 	}
 	if (l->told < most) {
 		l->told++;

@@ -653,6 +653,14 @@ static void test_no_room(void **state)
 	assert_int_equal(fake.lines, 0);
 	assert_int_equal(fake.seq, 1); /* a hole that `lost` explains */
 	assert_int_equal(policy_stats(p)->told, 0);
+	/* A sum that finds no room is kept. */
+	for (unsigned i = 0; i < 29; i++)
+		exec_file(user, file, "x");
+	assert_int_equal(policy_step(p, 6000, fake_now + 1000000000), 7000);
+	fake.full = false;
+	assert_int_equal(policy_step(p, 7000, fake_now + 2000000000), 0);
+	assert_told("\"held_back\":10,\"held_back_denied\":10");
+	assert_int_equal(fake.lines, 1);
 }
 
 /* Held are only calls that a line can deny, and those whose arguments are gone soon. */
