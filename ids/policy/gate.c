@@ -12,17 +12,19 @@
 _Static_assert(GATES <= 64 && FIELDS <= 32, "sets of gates and fields are words");
 
 /* A special case stands behind its general gate. Told by default is what is rare and tells of an
- * attack more often than not; the rest would fill a serial port that carries 40 lines a second. */
+ * attack more often than not, and who talks to whom by IP; exec and changes of users that give
+ * nothing are in the `process` events already. The rest would fill a serial port that carries 40
+ * lines a second. */
 const struct policy_gate_info policy_gates[GATES] = {
 	[GATE_EXEC] = {"exec", FILE_OF, GATE_EXEC, DEFAULT_OFF, LINUX_EACCES},
 	[GATE_MEMFD_EXEC] = {"memfd-exec", FILE_OF, GATE_EXEC, DEFAULT_TOLD, LINUX_EACCES},
 	[GATE_CONNECT] = {"connect", INET_OF | F(ADDR) | F(DPORT) | F(PATH) | F(FLAGS),
-			  GATE_CONNECT, DEFAULT_OFF, LINUX_EPERM},
+			  GATE_CONNECT, DEFAULT_INET, LINUX_EPERM},
 	[GATE_SEND] = {"send", INET_OF | F(ADDR) | F(DPORT) | F(PATH) | F(FLAGS), GATE_SEND,
 		       DEFAULT_OFF, LINUX_EPERM},
-	[GATE_BIND] = {"bind", LOCAL_OF, GATE_BIND, DEFAULT_OFF, LINUX_EACCES},
-	[GATE_LISTEN] = {"listen", LOCAL_OF, GATE_LISTEN, DEFAULT_OFF, LINUX_EACCES},
-	[GATE_ACCEPT] = {"accept", LOCAL_OF, GATE_ACCEPT, DEFAULT_OFF, LINUX_EPERM},
+	[GATE_BIND] = {"bind", LOCAL_OF, GATE_BIND, DEFAULT_INET, LINUX_EACCES},
+	[GATE_LISTEN] = {"listen", LOCAL_OF, GATE_LISTEN, DEFAULT_INET, LINUX_EACCES},
+	[GATE_ACCEPT] = {"accept", LOCAL_OF, GATE_ACCEPT, DEFAULT_INET, LINUX_EPERM},
 	[GATE_SOCKET] = {"socket", INET_OF, GATE_SOCKET, DEFAULT_OFF, LINUX_EACCES},
 	[GATE_RAW] = {"raw", INET_OF, GATE_SOCKET, DEFAULT_TOLD, LINUX_EACCES},
 	[GATE_PACKET] = {"packet", INET_OF, GATE_SOCKET, DEFAULT_TOLD, LINUX_EACCES},
@@ -37,9 +39,9 @@ const struct policy_gate_info policy_gates[GATES] = {
 	[GATE_MODULE_LOAD] = {"module-load", FILE_OF, GATE_MODULE_LOAD, DEFAULT_TOLD, LINUX_EPERM},
 	[GATE_KEXEC_LOAD] = {"kexec-load", FILE_OF, GATE_KEXEC_LOAD, DEFAULT_TOLD, LINUX_EPERM},
 	[GATE_FIRMWARE] = {"firmware", FILE_OF, GATE_FIRMWARE, DEFAULT_OFF, LINUX_EPERM},
-	[GATE_BPF] = {"bpf", F(CMD), GATE_BPF, DEFAULT_NONROOT, LINUX_EPERM},
+	[GATE_BPF] = {"bpf", F(CMD), GATE_BPF, DEFAULT_CODE, LINUX_EPERM},
 	[GATE_SETUID] = {"setuid", F(TO), GATE_SETUID, DEFAULT_TO_ROOT, LINUX_EPERM},
-	[GATE_CREDS] = {"creds", F(TO), GATE_CREDS, DEFAULT_OFF, 0},
+	[GATE_CREDS] = {"creds", F(TO), GATE_CREDS, DEFAULT_TO_ROOT, 0},
 	[GATE_MOUNT] = {"mount", F(PATH) | F(DEV) | F(FSTYPE) | F(FLAGS), GATE_MOUNT, DEFAULT_TOLD,
 			LINUX_EPERM},
 	[GATE_REMOUNT] = {"remount", F(PATH) | F(DEV) | F(FSTYPE) | F(FLAGS), GATE_MOUNT,

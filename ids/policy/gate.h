@@ -104,7 +104,8 @@ struct policy_name {
 enum gate_default {
 	DEFAULT_OFF,	 /* told when a line says so */
 	DEFAULT_TOLD,	 /* always told */
-	DEFAULT_NONROOT, /* told of callers whose effective user is not 0 */
+	DEFAULT_INET,	 /* told of IPv4 and IPv6 */
+	DEFAULT_CODE,	 /* told of what loads a program, or is not of effective user 0 */
 	DEFAULT_TO_ROOT, /* told when a user other than 0 becomes effective user 0 */
 };
 

@@ -17,12 +17,14 @@ bool decode_setuid(const struct policy_layout *l, const struct probe_hit *hit,
 	return true;
 }
 
-/* Whatever the reason: setuid and the like, exec, capset, keyctl. The new credentials are in use
- * when the call returns, so they can be read later, too. */
+/* Whatever the reason: setuid and the like, exec, capset, keyctl. The word taken at the call is the
+ * effective user and, above it, its group; 0 stands for what could not be read as well, which so
+ * counts as root's. */
 bool decode_creds(const struct policy_layout *l, const struct probe_hit *hit,
 		  struct policy_record *r)
 {
+	(void)l;
 	r->gate = GATE_CREDS;
-	record_member(l, r, FIELD_TO, hit->arg[0], MEMBER_CRED_EUID);
+	record_number(r, FIELD_TO, (uint32_t)hit->captured);
 	return true;
 }

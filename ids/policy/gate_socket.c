@@ -189,9 +189,10 @@ bool decode_socket(const struct policy_layout *l, const struct probe_hit *hit,
 	record_number(r, FIELD_TYPE, type);
 	record_number(r, FIELD_PROTO, (uint32_t)hit->arg[2]);
 	r->gate = GATE_SOCKET;
-	if (family == LINUX_AF_PACKET)
+	if (family == LINUX_AF_PACKET) { /* an EtherType, as it stands in a frame */
+		record_number(r, FIELD_PROTO, __builtin_bswap16((uint16_t)hit->arg[2]));
 		r->gate = GATE_PACKET;
-	else if (type == LINUX_SOCK_RAW && (family == LINUX_AF_INET || family == LINUX_AF_INET6))
+	} else if (type == LINUX_SOCK_RAW && (family == LINUX_AF_INET || family == LINUX_AF_INET6))
 		r->gate = GATE_RAW;
 	return true;
 }

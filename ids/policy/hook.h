@@ -17,7 +17,8 @@ struct policy_hook {
 	/* What must be read lies on the caller's stack or is freed soon: a look a millisecond later
 	 * would tell something untrue, so the call is held even if no line can deny it. */
 	bool fleeting;
-	uint8_t base; /* as in struct probe: the word to take at the call */
+	uint32_t held; /* FIELD_BIT: read only while a call is held: it is if a line asks for one */
+	uint8_t base;  /* as in struct probe: the word to take at the call */
 	const char *structure, *member;
 };
 

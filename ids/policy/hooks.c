@@ -76,11 +76,15 @@ const struct policy_hook policy_hooks[HOOKS] = {
 			 .gates = G(SETUID),
 			 .needs = N(CRED_UID) | N(CRED_EUID),
 			 .fleeting = true},
-	/* (struct cred *new) */
+	/* (struct cred *new): freed with a process that ends soon, so the user is taken at the call
+	 */
 	[HOOK_CREDS] = {.symbol = "commit_creds",
 			.decode = decode_creds,
 			.gates = G(CREDS),
-			.needs = N(CRED_EUID)},
+			.needs = N(CRED_EUID),
+			.base = 0,
+			.structure = "cred",
+			.member = "euid"},
 	/* (const char *dev, const struct path *, const char *type, unsigned long flags, void *):
 	 * rare; all of them copies for the call */
 	[HOOK_MOUNT] = {.symbol = "security_sb_mount",
@@ -106,6 +110,7 @@ const struct policy_hook policy_hooks[HOOKS] = {
 			 .gates = G(UNLINK) | G(UNLINK_RUNNING),
 			 .needs = N(DENTRY_NAME) | N(DENTRY_INODE) | N(TASK_MM) | N(MM_EXE) |
 				  N(FILE_INODE),
+			 .held = FIELD_BIT(FIELD_PATH),
 			 .base = 1,
 			 .structure = "dentry",
 			 .member = "d_inode"},

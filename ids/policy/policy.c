@@ -4,6 +4,11 @@
 
 #include "ids/policy/internal.h"
 
+/* include/linux/socket.h, include/uapi/linux/bpf.h */
+#define LINUX_AF_INET	    2
+#define LINUX_AF_INET6	    10
+#define LINUX_BPF_PROG_LOAD 5
+
 /* --- what is asked for ------------------------------------------------------------------------ */
 
 /* Gates that are told without a line. */
@@ -27,12 +32,17 @@ static uint64_t line_gates(const struct policy *p, bool denying)
 	return gates;
 }
 
-static uint32_t line_fields(const struct policy *p)
+/* Fields that lines of these gates match. */
+static uint32_t line_fields(const struct policy *p, uint64_t gates)
 {
 	uint32_t fields = 0;
 
-	for (uint32_t i = 0; i < p->blob->count[BLOB_POLICY_CONDITIONS]; i++)
-		fields |= FIELD_BIT(p->blob->policy_cond[i].field);
+	for (uint32_t i = 0; i < p->blob->count[BLOB_POLICY_LINES]; i++) {
+		const struct blob_policy_line *line = &p->blob->policy_line[i];
+
+		for (uint32_t c = 0; line->gates & gates && c < line->conds; c++)
+			fields |= FIELD_BIT(p->blob->policy_cond[line->cond_first + c].field);
+	}
 	return fields;
 }
 
@@ -55,8 +65,12 @@ static bool told_by_default(const struct policy *p, const struct policy_record *
 	switch (policy_gates[r->gate].told) {
 	case DEFAULT_TOLD:
 		return true;
-	case DEFAULT_NONROOT:
-		return is_not(r, FIELD_EUID, 0);
+	case DEFAULT_INET:
+		return !is_not(r, FIELD_FAMILY, LINUX_AF_INET) ||
+		       !is_not(r, FIELD_FAMILY, LINUX_AF_INET6) ||
+		       r->unknown & FIELD_BIT(FIELD_FAMILY);
+	case DEFAULT_CODE:
+		return !is_not(r, FIELD_CMD, LINUX_BPF_PROG_LOAD) || is_not(r, FIELD_EUID, 0);
 	case DEFAULT_TO_ROOT:
 		return (!(r->has & FIELD_BIT(FIELD_TO)) || !r->number[FIELD_TO]) &&
 		       is_not(r, FIELD_UID, 0);
@@ -145,7 +159,8 @@ static void build_probes(struct policy *p)
 		p->probe[p->probes++] = (struct probe){
 			.symbol = hook->symbol,
 			.hit = hits[h],
-			.sync = hook->fleeting || hook->gates & denied,
+			.sync = hook->fleeting || hook->gates & denied ||
+				hook->held & line_fields(p, hook->gates),
 			.base = hook->base,
 			.structure = hook->structure,
 			.member = hook->member,
@@ -170,7 +185,7 @@ struct policy *policy_create(const struct policy_ops *ops, const struct blob *bl
 		p->watch = p->blob->policy->watch;
 	}
 	p->layout.gates = told_gates(p) | line_gates(p, false);
-	p->layout.fields = line_fields(p);
+	p->layout.fields = line_fields(p, GATES_ALL);
 	build_probes(p);
 	return p;
 }

@@ -12,6 +12,7 @@
 /* Lines a second, of one line of policy or of one default. A serial port carries 40 in all. */
 #define TOLD_DENIED 20
 #define TOLD_OTHER  10
+#define TOLD_INET   5	/* the four gates of connections by default, which servers keep busy */
 #define TOLD_TRACE  200 /* who traces asks for many, and may have a faster channel */
 
 #define ARGS_MAX  (FIELDS + RECORD_NOTES)
@@ -161,9 +162,12 @@ static void name_line(const struct policy *p, const struct blob_policy_line *lin
 	e->rule_len = line->text.size;
 }
 
-static void emit(struct policy *p, const struct eve_syscall *e, uint64_t now_ns)
+static bool emit(struct policy *p, const struct eve_syscall *e, uint64_t now_ns)
 {
-	p->stats.told += eve_syscall(p->ops.eve, e, now_ns);
+	bool told = eve_syscall(p->ops.eve, e, now_ns);
+
+	p->stats.told += told;
+	return told;
 }
 
 static void tell_call(struct policy *p, const struct probe_hit *hit,
@@ -201,11 +205,12 @@ static void tell_call(struct policy *p, const struct probe_hit *hit,
 	e.args = args.at;
 	e.arg_count = args.count;
 	name_line(p, line, &e);
-	emit(p, &e, hit->now_ns);
+	(void)emit(p, &e, hit->now_ns);
 }
 
 /* --- the limit -------------------------------------------------------------------------------- */
 
+/* The sum of what was held back. While there is no room for it, it goes on to grow. */
 static void tell_held(struct policy *p, uint32_t index, uint64_t now_ns)
 {
 	struct policy_limit *l = &p->limit[index];
@@ -220,7 +225,8 @@ static void tell_held(struct policy *p, uint32_t index, uint64_t now_ns)
 		gate++;
 	e.name = policy_gates[gate].name;
 	name_line(p, line, &e);
-	emit(p, &e, now_ns);
+	if (!emit(p, &e, now_ns))
+		return;
 	l->held = l->denied = 0;
 	p->held--;
 }
@@ -230,8 +236,10 @@ void policy_tell(struct policy *p, const struct probe_hit *hit, const struct blo
 {
 	uint32_t index = line ? (uint32_t)(line - p->blob->policy_line)
 			      : policy_lines(p) + (uint32_t)p->record.gate;
+	bool inet = !line && policy_gates[p->record.gate].told == DEFAULT_INET;
 	uint32_t most = p->record.gate == GATE_SYSCALL ? TOLD_TRACE
 			: err			       ? TOLD_DENIED
+			: inet			       ? TOLD_INET
 						       : TOLD_OTHER;
 	struct policy_limit *l = &p->limit[index];
 	uint64_t second = hit->now_ns / SECOND;
@@ -239,7 +247,8 @@ void policy_tell(struct policy *p, const struct probe_hit *hit, const struct blo
 	if (l->second != second) {
 		if (l->held)
 			tell_held(p, index, hit->now_ns);
-		*l = (struct policy_limit){.second = second};
+		l->second = second;
+		l->told = 0;
 	}
 	if (l->told < most) {
 		l->told++;

@@ -142,6 +142,7 @@ void introspect_stats(const struct sentry *s, struct json *j)
 		EVE_FIELD_U64("policy_hits", policy_stats(in->policy)->hits),
 		EVE_FIELD_U64("policy_denied", policy_stats(in->policy)->denied),
 		EVE_FIELD_U64("policy_told", policy_stats(in->policy)->told),
+		EVE_FIELD_U64("policy_held", policy_stats(in->policy)->held),
 	};
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
 }
@@ -495,8 +496,9 @@ int introspect_init(struct sentry *s)
 	in->policy = policy_create(&policy, lines ? &in->blob : NULL);
 	if (!in->kernel || !in->procs || !in->views || !in->policy)
 		return -ENOMEM;
+	/* Policy first: who calls commit_creds() is what it was before. */
+	in->set[in->nset++] = policy_probes(in->policy);
 	in->set[in->nset++] = procs_probes(in->procs);
 	in->set[in->nset++] = views_probes(in->views);
-	in->set[in->nset++] = policy_probes(in->policy);
 	return 0;
 }

@@ -211,7 +211,8 @@ static void test_connect(void **state)
 
 	(void)state;
 	use("deny connect dport=4444 comm=nc addr=203.0.113.0/24 proto=tcp errno=ECONNREFUSED\n"
-	    "alert connect addr=2001:db8::/32 dport=1-100 type=stream family=inet6\n");
+	    "alert connect addr=2001:db8::/32 dport=1-100 type=stream family=inet6\n"
+	    "off connect\n");
 	tcp = make_socket(2, 1, 6);
 	tcp6 = make_socket(10, 1, 6);
 	peer = fake_bytes(peer4, sizeof(peer4));
@@ -247,7 +248,8 @@ static void test_unix_and_none(void **state)
 	uint64_t sock;
 
 	(void)state;
-	use("deny connect path=/run/x\nalert connect path=@ab\nalert connect addr=!10.0.0.0/8\n");
+	use("deny connect path=/run/x\nalert connect path=@ab\nalert connect addr=!10.0.0.0/8\n"
+	    "off connect\n");
 	sock = make_socket(1, 1, 0);
 	assert_int_equal(call("security_socket_connect", user, sock, fake_bytes(name, sizeof(name)),
 			      sizeof(name), 0),
@@ -286,6 +288,36 @@ static void test_send(void **state)
 	assert_int_equal(call("security_socket_sendmsg", user, udp, WILD, 10, 0), 1);
 }
 
+/* Without a line: what is of IP, and no more. */
+static void test_sockets_by_default(void **state)
+{
+	uint64_t tcp, tcp6, local;
+
+	(void)state;
+	use("");
+	tcp = make_socket(2, 1, 6);
+	tcp6 = make_socket(10, 1, 6);
+	local = make_socket(1, 1, 0);
+	call("security_socket_connect", user, local, fake_bytes("\1\0/x", 5), 5, 0);
+	call("security_socket_listen", user, local, 5, 0, 0);
+	assert_int_equal(fake.lines, 0);
+	call("security_socket_connect", user, tcp, fake_bytes(peer4, sizeof(peer4)), 16, 0);
+	assert_told("\"name\":\"connect\",\"args\":[\"addr=203.0.113.5\",\"dport=4444\"");
+	call("security_socket_bind", user, tcp6, fake_bytes(peer6, sizeof(peer6)), 28, 0);
+	assert_told("\"name\":\"bind\"");
+	call("security_socket_listen", user, tcp, 5, 0, 0);
+	assert_told("\"name\":\"listen\"");
+	call("security_socket_accept", user, tcp, 0, 0, 0);
+	assert_told("\"name\":\"accept\"");
+	for (unsigned i = 0; i < 9; i++)
+		call("security_socket_accept", user, tcp, 0, 0, 0);
+	assert_int_equal(fake.lines, 3 + 5);
+	assert_int_equal(policy_stats(p)->held, 5);
+	use("off accept\n");
+	call("security_socket_accept", user, tcp, 0, 0, 0);
+	assert_int_equal(fake.lines, 3 + 5);
+}
+
 static void test_local_ends(void **state)
 {
 	uint64_t tcp, sk;
@@ -319,14 +351,14 @@ static void test_sockets(void **state)
 {
 	(void)state;
 	use("");
-	assert_null(fake_probe(p, "security_socket_connect"));
+	assert_null(fake_probe(p, "security_socket_sendmsg"));
 	call("security_socket_create", user, 2, 1, 6, 0);
 	call("security_socket_create", user, 17, 3, 0x300, 1); /* the kernel's own */
 	assert_int_equal(fake.lines, 0);
 	call("security_socket_create", user, 2, 3, 1, 0);
 	assert_told("\"name\":\"raw\",\"args\":[\"family=inet\",\"type=raw\",\"proto=icmp\"]");
 	call("security_socket_create", user, 17, 2, 0x300, 0);
-	assert_told("\"name\":\"packet\"");
+	assert_told("\"name\":\"packet\",\"args\":[\"family=packet\",\"type=dgram\",\"proto=3\"]");
 	use("deny socket family=packet,alg\n");
 	assert_int_equal(call("security_socket_create", user, 17, 3, 0, 0), 13);
 	assert_int_equal(call("security_socket_create", user, 38, 5, 0, 0), 13);
@@ -406,6 +438,13 @@ static void test_setuid(void **state)
 	fake_set(old, "cred", "uid", 0);
 	call("security_task_fix_setuid", user, new, old, 1, 0);
 	assert_int_equal(fake.lines, 1);
+	call("commit_creds", root, new, 0, 0, 0);
+	assert_int_equal(fake.lines, 1);
+	call("commit_creds", user, old, 0, 0, 0);
+	assert_int_equal(fake.lines, 1);
+	call("commit_creds", user, new, 0, 0, 0);
+	assert_told("\"name\":\"creds\",\"args\":[\"to=0\"]");
+	assert_int_equal(fake.lines, 2);
 	use("deny setuid to=0 uid=1000\nwatch creds\n");
 	fake_set(old, "cred", "uid", 1000);
 	assert_int_equal(call("security_task_fix_setuid", root, new, old, 1, 0), 1);
@@ -447,9 +486,11 @@ static void test_bpf(void **state)
 
 	(void)state;
 	use("");
-	call("security_bpf", root, 5, 0, 0, 0);
+	call("security_bpf", root, 1, 0, 0, 0);
 	assert_int_equal(fake.lines, 0);
-	call("security_bpf", user, 5, WILD, 0, 0);
+	call("security_bpf", user, 1, 0, 0, 0);
+	assert_told("\"args\":[\"cmd=map-lookup\"]");
+	call("security_bpf", root, 5, WILD, 0, 0); /* a program: root's, too */
 	assert_told("\"args\":[\"cmd=prog-load\"]");
 	use("deny bpf cmd=prog-load,map-create uid=!0\n");
 	assert_int_equal(call("security_bpf", user, 5, fake_bytes(attr, 16), 16, 0), 1);
@@ -612,6 +653,14 @@ static void test_no_room(void **state)
 	assert_int_equal(fake.lines, 0);
 	assert_int_equal(fake.seq, 1); /* a hole that `lost` explains */
 	assert_int_equal(policy_stats(p)->told, 0);
+	/* A sum that finds no room is kept. */
+	for (unsigned i = 0; i < 29; i++)
+		exec_file(user, file, "x");
+	assert_int_equal(policy_step(p, 6000, fake_now + 1000000000), 7000);
+	fake.full = false;
+	assert_int_equal(policy_step(p, 7000, fake_now + 2000000000), 0);
+	assert_told("\"held_back\":10,\"held_back_denied\":10");
+	assert_int_equal(fake.lines, 1);
 }
 
 /* Held are only calls that a line can deny, and those whose arguments are gone soon. */
@@ -637,6 +686,11 @@ static void test_held(void **state)
 		{"watch creds", "commit_creds", false},
 		{"", "security_path_unlink", false},
 		{"deny unlink-running", "security_path_unlink", true},
+		{"alert unlink uid=33", "security_path_unlink", false},
+		{"alert unlink path=/tmp/*", "security_path_unlink",
+		 true}, /* else it is not known */
+		{"allow unlink path=/tmp/*", "security_path_unlink", true},
+		{"alert exec path=/tmp/*", "security_bprm_check", false},
 	};
 
 	(void)state;
@@ -709,19 +763,33 @@ static void test_followed_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_exec),	       T(test_exec_unreadable),
-		T(test_memfd),	       T(test_names_and_threads),
-		T(test_first_match),   T(test_connect),
-		T(test_unix_and_none), T(test_send),
-		T(test_local_ends),    T(test_sockets),
-		T(test_signals),       T(test_gone_target),
-		T(test_ptrace),	       T(test_setuid),
-		T(test_loading),       T(test_bpf),
-		T(test_mounts),	       T(test_mappings),
-		T(test_unlink),	       T(test_trace),
-		T(test_limit),	       T(test_no_room),
-		T(test_held),	       T(test_kernel_without),
-		T(test_memory),	       T(test_followed_names),
+		T(test_exec),
+		T(test_exec_unreadable),
+		T(test_memfd),
+		T(test_names_and_threads),
+		T(test_first_match),
+		T(test_connect),
+		T(test_unix_and_none),
+		T(test_send),
+		T(test_sockets_by_default),
+		T(test_local_ends),
+		T(test_sockets),
+		T(test_signals),
+		T(test_gone_target),
+		T(test_ptrace),
+		T(test_setuid),
+		T(test_loading),
+		T(test_bpf),
+		T(test_mounts),
+		T(test_mappings),
+		T(test_unlink),
+		T(test_trace),
+		T(test_limit),
+		T(test_no_room),
+		T(test_held),
+		T(test_kernel_without),
+		T(test_memory),
+		T(test_followed_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
