@@ -22,6 +22,6 @@ int try_rings(const char *variant);
 int try_hide(const char *variant, int pid);
 void undo_hide(void);
 
-/* Breaks one of the kernel's own lists, as `variant` says, for half a second, and mends it. For some
- * `pid` is a sleeping process that is not the newest. */
+/* Breaks one of the kernel's own lists, as `variant` says, for half a second, and mends it. For
+ * some `pid` is a sleeping process that is not the newest. */
 int try_corrupt(const char *variant, int pid);
