@@ -128,9 +128,10 @@ static void on_hit(struct policy *p, enum policy_hook_id id, struct probe_hit *h
 	H(BPRM_CHECK)                                                                              \
 	H(CONNECT)                                                                                 \
 	H(SENDMSG)                                                                                 \
-	H(BIND) H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) H(TRACEME) H(READ_FILE)            \
-		H(LOAD_DATA) H(BPF) H(SETUID) H(CREDS) H(MOUNT) H(MOVE_MOUNT) H(MPROTECT) H(MMAP)  \
-			H(UNLINK) H(SYSCALL64) H(SYSCALL32)
+	H(BIND)                                                                                    \
+	H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) H(TRACEME) H(READ_FILE) H(LOAD_DATA)       \
+		H(BPF) H(SETUID) H(CREDS) H(MOUNT) H(MOVE_MOUNT) H(MPROTECT) H(MMAP) H(UNLINK)     \
+			H(SYSCALL64) H(SYSCALL32)
 
 #define H(name)                                                                                    \
 	static void hit_##name(void *ctx, struct probe_hit *hit)                                   \
@@ -240,6 +241,16 @@ void policy_attach(struct policy *p, const struct kernel *k, const struct procs 
 		p->on[h] = !(policy_hooks[h].needs & p->layout.missing) &&
 			   kernel_symbol(k, policy_hooks[h].symbol);
 	name_missing(p);
+}
+
+void policy_unhooked(struct policy *p, const char *symbol)
+{
+	for (unsigned h = 0; h < HOOKS; h++)
+		if (strcmp(policy_hooks[h].symbol, symbol) == 0) {
+			p->on[h] = false;
+			p->reason[0] = 0;
+			name_missing(p);
+		}
 }
 
 const char *policy_reason(const struct policy *p)
