@@ -29,7 +29,7 @@ VERSION := 0.1.0
 Q := $(if $(V),,@)
 
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -Werror
-REPRO := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=cache -fno-ident -Wa,--noexecstack
+REPRO := -ffile-prefix-map=$(O)=build -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(CACHE)=cache -fno-ident -Wa,--noexecstack
 COMMON := -std=gnu17 $(WARN) $(REPRO) -I. -DVIGIL_VERSION='"$(VERSION)"'
 # The compiler's own freestanding headers (stdint.h and the like), and nothing else of the host's.
 FREESTANDING := -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include)

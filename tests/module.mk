@@ -1,6 +1,6 @@
 # Running the tests. What they need beside the image, a module.mk adds to TEST_FILES.
 .PHONY: test test-unit fuzz soak lint build-tests list-unit list-fuzz
-TEST_FILES = $(O)/sentry-test.elf boot-test-files guest-test-files $(if $(MACHINE_FILES),machine-test-files)
+TEST_FILES = $(O)/sentry-test.elf $(O)/guestdump/guestdump boot-test-files guest-test-files $(if $(MACHINE_FILES),machine-test-files)
 
 # After `all`: the recursive make would build the same files at the same time.
 build-tests: all build-unit build-fuzz

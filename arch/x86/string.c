@@ -1,5 +1,6 @@
-/* The memory functions that a freestanding compiler may call, for the core and vigil.efi. String instructions by words: short
- * code, fast on every CPU with EPT, and an emulator counts each repetition as an instruction. */
+/* The memory functions that a freestanding compiler may call, for the core and vigil.efi. String
+ * instructions by words: short code, fast on every CPU with EPT, and an emulator counts each
+ * repetition as an instruction. */
 #include <stddef.h>
 #include <stdint.h>
 #include "arch/x86/string.h"

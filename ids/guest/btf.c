@@ -11,7 +11,10 @@
 #define NAME	    64 /* bytes of a name that are looked at */
 #define DEPTH	    12 /* of nesting, and of typedefs and qualifiers in a row */
 #define MEMBERS_MAX 4096
-#define MEMBER_COST 8192 /* of the budget, for resolving a member */
+#define WORDS_MAX   512	 /* enumerators of one enumeration that are looked at */
+#define READS_MAX   4096 /* looks at BTF for one member; a hostile one may nest without end */
+#define READ_COST   64	 /* of the budget, for such a look */
+#define NOTICE_COST 256	 /* for a type whose name may be a wanted one */
 
 enum kind {
 	KIND_INT = 1,
@@ -56,33 +59,40 @@ static uint32_t kind_of(uint32_t info)
 }
 
 /* Bytes behind a type's three words. */
-static uint32_t trailing(uint32_t info)
+static inline uint32_t trailing(uint32_t info)
 {
-	static const uint8_t fixed[] = {
-		[KIND_INT] = 4, [KIND_ARRAY] = 12, [KIND_VAR] = 4, [KIND_DECL_TAG] = 4};
-	static const uint8_t each[] = {
-		[KIND_STRUCT] = 12,    [KIND_UNION] = 12,   [KIND_ENUM] = 8,
-		[KIND_FUNC_PROTO] = 8, [KIND_DATASEC] = 12, [KIND_ENUM64] = 12,
+	static const struct {
+		uint8_t fixed, each;
+	} size[32] = {
+		[KIND_INT] = {4, 0},	  [KIND_ARRAY] = {12, 0},     [KIND_VAR] = {4, 0},
+		[KIND_DECL_TAG] = {4, 0}, [KIND_STRUCT] = {0, 12},    [KIND_UNION] = {0, 12},
+		[KIND_ENUM] = {0, 8},	  [KIND_FUNC_PROTO] = {0, 8}, [KIND_DATASEC] = {0, 12},
+		[KIND_ENUM64] = {0, 12},
 	};
 	uint32_t kind = kind_of(info);
 
-	return (kind < sizeof(fixed) ? fixed[kind] : 0) +
-	       (kind < sizeof(each) ? each[kind] * (info & 0xffff) : 0);
+	return size[kind].fixed + size[kind].each * (info & 0xffff);
 }
 
-static int types_read(const struct kernel *k, uint32_t at, void *dst, uint32_t len)
+static int types_read(struct kernel *k, uint32_t at, void *dst, uint32_t len)
 {
+	if (!k->btf.reads)
+		return -EFAULT;
+	k->btf.reads--;
 	if (at > k->btf.types_size || len > k->btf.types_size - at)
 		return -EFAULT;
 	return image_read(k, k->btf.types + at, dst, len);
 }
 
 /* The name at `off`, cut at NAME - 1 characters. */
-static bool read_name(const struct kernel *k, uint32_t off, char name[NAME])
+static bool read_name(struct kernel *k, uint32_t off, char name[NAME])
 {
 	uint32_t n = NAME - 1;
 
 	name[0] = 0;
+	if (!k->btf.reads)
+		return false;
+	k->btf.reads--;
 	if (off >= k->btf.strings_size)
 		return false;
 	if (n > k->btf.strings_size - off)
@@ -93,7 +103,7 @@ static bool read_name(const struct kernel *k, uint32_t off, char name[NAME])
 	return true;
 }
 
-static bool type_at(const struct kernel *k, uint32_t at, struct type *type)
+static bool type_at(struct kernel *k, uint32_t at, struct type *type)
 {
 	if (types_read(k, at, type, 12))
 		return false;
@@ -102,7 +112,7 @@ static bool type_at(const struct kernel *k, uint32_t at, struct type *type)
 }
 
 /* A type by its number; 0 is void. */
-static bool type_by_id(const struct kernel *k, uint32_t id, struct type *type)
+static bool type_by_id(struct kernel *k, uint32_t id, struct type *type)
 {
 	uint32_t first = id / BTF_STRIDE, at;
 
@@ -119,7 +129,7 @@ static bool type_by_id(const struct kernel *k, uint32_t id, struct type *type)
 }
 
 /* Through typedefs and qualifiers. */
-static bool bare_type(const struct kernel *k, uint32_t id, struct type *type)
+static bool bare_type(struct kernel *k, uint32_t id, struct type *type)
 {
 	for (uint32_t i = 0; i < DEPTH; i++) {
 		if (!type_by_id(k, id, type))
@@ -139,7 +149,7 @@ static bool bare_type(const struct kernel *k, uint32_t id, struct type *type)
 	return false;
 }
 
-static uint32_t size_of(const struct kernel *k, uint32_t id)
+static uint32_t size_of(struct kernel *k, uint32_t id)
 {
 	uint64_t factor = 1;
 	struct type type;
@@ -173,9 +183,8 @@ static bool is_aggregate(uint32_t info)
 
 /* Look for the member `name` (of `len` characters) in a structure, also in nested ones without a
  * name. Adds its place in bits to *bit. */
-static bool find_field(const struct kernel *k, const struct type *type, const char *name,
-		       size_t len, uint32_t depth, uint32_t *bit, struct field *found,
-		       uint32_t *bits)
+static bool find_field(struct kernel *k, const struct type *type, const char *name, size_t len,
+		       uint32_t depth, uint32_t *bit, struct field *found, uint32_t *bits)
 {
 	uint32_t n = type->info & 0xffff;
 	bool packed = type->info >> 31; /* offsets hold the size of bit fields */
@@ -209,7 +218,7 @@ static bool find_field(const struct kernel *k, const struct type *type, const ch
 	return false;
 }
 
-static bool resolve(const struct kernel *k, uint32_t structure, const char *path, size_t len,
+static bool resolve(struct kernel *k, uint32_t structure, const char *path, size_t len,
 		    struct kernel_member *out)
 {
 	uint32_t id = structure, bit = 0, bits = 0;
@@ -257,6 +266,7 @@ static bool begin(struct kernel *k)
 	k->btf.strings = start + h.hdr_len + h.str_off;
 	k->btf.strings_size = h.str_len;
 	k->btf.id = 1;
+	k->btf.next_text = wanted_structures[0].members;
 	return true;
 }
 
@@ -265,7 +275,7 @@ static void take_enum(struct kernel *k, const struct type *type, uint32_t first,
 {
 	uint32_t n = type->info & 0xffff, wide = kind_of(type->info) == KIND_ENUM64;
 
-	for (uint32_t i = 0; i < n && i < MEMBERS_MAX; i++) {
+	for (uint32_t i = 0; i < n && i < WORDS_MAX; i++) {
 		uint32_t words[3] = {0}, index = first;
 		char text[NAME];
 		if (types_read(k, type->at + i * (wide ? 12 : 8), words, wide ? 12 : 8) ||
@@ -296,13 +306,32 @@ static uint32_t words_in(const char *text)
 	return n;
 }
 
-static void notice(struct kernel *k, const struct type *type)
+/* Does the name at `off` begin as a wanted one does? */
+static bool may_be_wanted(const struct kernel *k, uint32_t off)
+{
+	uint64_t first, zeros;
+
+	if (off >= k->btf.strings_size || k->btf.strings_size - off < 8 ||
+	    image_read(k, k->btf.strings + off, &first, 8))
+		return false;
+	/* The lowest of the bytes that are 0 has its highest bit set. */
+	zeros = (first - 0x0101010101010101ull) & ~first & 0x8080808080808080ull;
+	if (zeros)
+		first &= (zeros & -zeros) - 1;
+	return k->wanted_start[wanted_start(first)];
+}
+
+/* A type: is it one of those that are wanted? What it costs of the budget. */
+static uint32_t notice(struct kernel *k, const struct type *type)
 {
 	uint32_t kind = kind_of(type->info), first = 0;
 	char text[NAME];
 
-	if (!type->name || !(type->info & 0xffff) || !read_name(k, type->name, text))
-		return;
+	if (!type->name || !(type->info & 0xffff) || !may_be_wanted(k, type->name))
+		return 0;
+	k->btf.reads = READS_MAX;
+	if (!read_name(k, type->name, text))
+		return NOTICE_COST;
 	if (is_aggregate(type->info)) {
 		for (uint32_t i = 0; i < wanted_structure_count; i++) {
 			if (k->btf.structure[i] || strcmp(text, wanted_structures[i].name) != 0)
@@ -317,67 +346,91 @@ static void notice(struct kernel *k, const struct type *type)
 			first += words_in(wanted_enums[i].members);
 		}
 	}
+	return NOTICE_COST + (READS_MAX - k->btf.reads) * READ_COST;
+}
+
+/* Kinds of types that are wanted by name. */
+#define NAMED (1u << KIND_STRUCT | 1u << KIND_UNION | 1u << KIND_ENUM | 1u << KIND_ENUM64)
+
+/* The types in the buffer, which holds `n` bytes from b->at on. How many bytes they are; *last: no
+ * more types can follow. */
+static uint32_t walk_piece(struct kernel *k, uint32_t n, uint32_t *cost, bool *last)
+{
+	struct btf *b = &k->btf;
+	uint32_t off = 0, id = b->id, room = b->types_size - b->at;
+
+	while (off + 12 <= n) {
+		uint32_t info;
+		memcpy(&info, k->buffer + off + 4, 4);
+		uint32_t size = 12 + trailing(info);
+		*last = size > room - off || id >= BTF_PLACES * BTF_STRIDE;
+		if (*last)
+			break;
+		if (id % BTF_STRIDE == 0 || id == 1)
+			b->place[id / BTF_STRIDE] = b->at + off;
+		if (NAMED >> kind_of(info) & 1) {
+			struct type type;
+			memcpy(&type, k->buffer + off, 12);
+			type.at = b->at + off + 12;
+			b->id = id;
+			*cost += notice(k, &type);
+		}
+		id++;
+		off += size;
+	}
+	b->id = id;
+	return off;
 }
 
 /* Walk the types: their places, and those that are wanted. */
 static void walk(struct kernel *k, uint32_t budget)
 {
 	struct btf *b = &k->btf;
+	bool last = false;
 
-	for (uint32_t done = 0; done < budget;) {
-		uint32_t n = b->types_size - b->at < BUFFER ? b->types_size - b->at : BUFFER,
-			 off = 0;
-		if (!n || types_read(k, b->at, k->buffer, n)) {
-			k->step = STEP_BTF_RESOLVE;
-			return;
-		}
-		while (off + 12 <= n) {
-			struct type type;
-			memcpy(&type, k->buffer + off, 12);
-			type.at = b->at + off + 12;
-			uint32_t more = trailing(type.info);
-			if (more > b->types_size - type.at || b->id / BTF_STRIDE >= BTF_PLACES) {
-				k->step = STEP_BTF_RESOLVE;
-				return;
-			}
-			if (b->id % BTF_STRIDE == 0 || b->id == 1)
-				b->place[b->id / BTF_STRIDE] = b->at + off;
-			if (kind_of(type.info) >= KIND_STRUCT && kind_of(type.info) <= KIND_ENUM)
-				notice(k, &type);
-			else if (kind_of(type.info) == KIND_ENUM64)
-				notice(k, &type);
-			b->id++;
-			off += 12 + more;
-		}
-		if (off == 0) { /* less than a type is left */
-			k->step = STEP_BTF_RESOLVE;
-			return;
-		}
+	for (uint32_t done = 0; done < budget && !last;) {
+		uint32_t n = b->types_size - b->at < BUFFER ? b->types_size - b->at : BUFFER, off;
+		if (n < 12 || image_read(k, b->types + b->at, k->buffer, n))
+			break;
+		off = walk_piece(k, n, &done, &last);
 		b->at += off;
-		done += off;
+		done += n;
+		if (last)
+			break;
+		if (done >= budget)
+			return;
 	}
+	k->step = STEP_BTF_RESOLVE;
+}
+
+/* The next member of all that are wanted. */
+static void resolve_next(struct kernel *k)
+{
+	struct btf *b = &k->btf;
+	const char *m = b->next_text;
+	size_t len = strcspn(m, " ");
+	struct resolved *out = &k->member[b->next_member++];
+
+	b->next_text = m + len + (m[len] == ' ');
+	b->reads = READS_MAX;
+	out->found = b->structure[b->next_structure] &&
+		     resolve(k, b->structure[b->next_structure], m, len, &out->member);
 }
 
 static void resolve_some(struct kernel *k, uint32_t budget)
 {
-	uint32_t index = 0;
+	struct btf *b = &k->btf;
 
-	for (uint32_t i = 0; i < wanted_structure_count; i++) {
-		for (const char *m = wanted_structures[i].members; *m; index++) {
-			size_t len = strcspn(m, " ");
-			if (index >= k->btf.next_member) {
-				if (budget < MEMBER_COST)
-					return;
-				budget -= MEMBER_COST;
-				k->btf.next_member = index + 1;
-				k->member[index].found = k->btf.structure[i] &&
-							 resolve(k, k->btf.structure[i], m, len,
-								 &k->member[index].member);
-			}
-			m += len + (m[len] == ' ');
+	for (uint32_t done = 0; done < budget;) {
+		while (!*b->next_text && ++b->next_structure < wanted_structure_count)
+			b->next_text = wanted_structures[b->next_structure].members;
+		if (b->next_structure == wanted_structure_count) {
+			k->step = STEP_FINISH;
+			return;
 		}
+		resolve_next(k);
+		done += (READS_MAX - b->reads + 1) * READ_COST;
 	}
-	k->step = STEP_FINISH;
 }
 
 void btf_step(struct kernel *k, uint32_t budget)

@@ -21,10 +21,19 @@
 #define MARKERS_FAR   (3u * SYMBOLS_MAX) /* bytes below the token table */
 #define FALSE_MARKERS 4
 #define LAST_MAX      32768 /* bytes of the names behind the last marker */
-#define INDEX_COST    32    /* of the budget, for a symbol */
+#define NAME_TOKENS   512   /* of a name at most (KSYM_NAME_LEN since 6.1) */
+#define PROBES_MAX    8192  /* slots of the index that a name may have to pass */
+#define MATCHES_MAX   64    /* names that are looked at for one that is asked for */
+#define BACK_MAX      64    /* symbols at one address */
+/* Of the budget: */
+#define INDEX_COST    32	   /* a symbol */
+#define RUN_COST      256	   /* letters that may be a token table */
+#define TOKENS_COST   2048	   /* a token table looked at */
+#define TABLES_COST   (6 * BUFFER) /* markers looked at */
+#define TABLES_MAX    256	   /* so often */
+#define COUNTS_MAX    16 /* numbers that may be that of the symbols, for one table of markers */
 #define SYMBOL_BITS   20
 #define SYMBOL_MASK   ((1u << SYMBOL_BITS) - 1)
-#define HASH_BASE     0x01000193u
 
 static uint64_t align8(uint64_t v)
 {
@@ -36,7 +45,7 @@ static uint64_t align8(uint64_t v)
 
 /* One name at `at`: its number of tokens, and where they begin. False: it leaves the table. Lengths
  * of 128 and more take two bytes (since 6.1). */
-static bool name_tokens(const uint8_t *names, uint32_t size, uint32_t *at, uint32_t *len)
+static inline bool name_tokens(const uint8_t *names, uint32_t size, uint32_t *at, uint32_t *len)
 {
 	if (*at >= size)
 		return false;
@@ -46,7 +55,7 @@ static bool name_tokens(const uint8_t *names, uint32_t size, uint32_t *at, uint3
 			return false;
 		*len = (*len & 0x7f) | (uint32_t)names[(*at)++] << 7;
 	}
-	return *len > 0 && *len <= size - *at;
+	return *len > 0 && *len <= NAME_TOKENS && *len <= size - *at;
 }
 
 /* The text of the name at `at`, without the type that is its first character. */
@@ -57,14 +66,12 @@ static bool expand(const struct kallsyms *s, uint32_t at, char name[KERNEL_NAME_
 
 	if (!name_tokens(s->names, s->names_size, &at, &len))
 		return false;
-	for (uint32_t i = 0; i < len; i++) {
-		for (const char *c = s->tokens + s->token[s->names[at + i]]; *c; c++) {
-			if (type) {
-				type = false;
-				continue;
-			}
-			if (n < KERNEL_NAME_MAX - 1)
+	for (uint32_t i = 0; i < len && n < KERNEL_NAME_MAX - 1; i++) {
+		const char *c = s->tokens + s->token[s->names[at + i]];
+		for (; *c && n < KERNEL_NAME_MAX - 1; c++) {
+			if (!type)
 				name[n++] = *c;
+			type = false;
 		}
 	}
 	name[n] = 0;
@@ -85,22 +92,53 @@ static bool name_place(const struct kallsyms *s, uint32_t symbol, uint32_t *plac
 	return true;
 }
 
-/* A polynomial over the characters: of two strings together it follows from those of both, so that
- * each token's is worked out once. */
-struct token_hash {
-	uint32_t hash, power;	   /* of the token */
-	uint32_t tail, tail_power; /* of the token without its first character */
-};
-
-static uint32_t hash_text(const char *text, uint32_t *power)
+/* The hash of a name is the sum of something for each character, whatever their order: so that of a
+ * token is worked out once, and a name costs one addition for each of its tokens. */
+static uint32_t hash_text(const char *text)
 {
 	uint32_t hash = 0;
 
-	*power = 1;
 	for (; *text; text++) {
-		hash = hash * HASH_BASE + (uint8_t)*text;
-		*power *= HASH_BASE;
+		uint32_t c = (uint8_t)*text * 0x9e3779b1u;
+		c = (c ^ c >> 15) * 0x85ebca77u;
+		hash += c ^ c >> 13;
 	}
+	return hash;
+}
+
+/* How names begin that nobody asks for: the padding before functions, a third of all names since
+ * 6.2; what is told about exported symbols; and what there are hundreds of with one name. */
+static bool is_idle(const char *text)
+{
+	static const char *const starts[] = {"__pfx_", "__ksymtab_", "__func__", "__UNIQUE_ID_"};
+
+	for (uint32_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (strncmp(text, starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
+}
+
+static void hash_tokens(struct kallsyms *s)
+{
+	for (uint32_t i = 0; i < 256; i++) {
+		const char *text = s->tokens + s->token[i], *first = text + (*text != 0);
+		s->token_hash[i] = hash_text(text);
+		s->first_hash[i] = hash_text(first);
+		s->idle[i] = is_idle(first);
+	}
+}
+
+/* Of the tokens of a name; the type is left out. */
+static inline uint32_t hash_name(const struct kallsyms *s, const uint8_t *token, uint32_t len)
+{
+	const uint8_t *end = token + len;
+	uint32_t hash = s->first_hash[*token++];
+
+	for (; end - token >= 4; token += 4)
+		hash += s->token_hash[token[0]] + s->token_hash[token[1]] +
+			s->token_hash[token[2]] + s->token_hash[token[3]];
+	for (; token < end; token++)
+		hash += s->token_hash[*token];
 	return hash;
 }
 
@@ -109,6 +147,13 @@ static uint32_t mixed(uint32_t hash)
 	hash ^= hash >> 15;
 	hash *= 0x2c1b3c6du;
 	return hash ^ hash >> 12;
+}
+
+/* Between the slots that a name may have: of one name there may be hundreds, which would stand in
+ * the way of others if they were side by side. Odd, so that all slots are met. */
+static uint32_t stride(uint32_t hash)
+{
+	return hash >> 9 | 1;
 }
 
 uint64_t kallsyms_address(const struct kallsyms *s, uint32_t symbol)
@@ -123,17 +168,20 @@ uint64_t kallsyms_address(const struct kallsyms *s, uint32_t symbol)
 
 uint64_t kallsyms_find(const struct kallsyms *s, const char *name)
 {
-	uint32_t power, hash = mixed(hash_text(name, &power));
+	uint32_t hash = mixed(hash_text(name)), matches = 0;
 	char found[KERNEL_NAME_MAX];
 
-	for (uint32_t i = 0; s->index && i < s->slots; i++) {
-		uint32_t entry = s->index[(hash + i) & (s->slots - 1)], place;
+	for (uint32_t i = 0; s->index && i < PROBES_MAX; i++) {
+		uint32_t entry = s->index[(hash + i * stride(hash)) & (s->slots - 1)], place;
 		if (!entry)
 			break;
-		if (entry >> SYMBOL_BITS == hash >> SYMBOL_BITS &&
-		    name_place(s, (entry & SYMBOL_MASK) - 1, &place) && expand(s, place, found) &&
+		if (entry >> SYMBOL_BITS != hash >> SYMBOL_BITS)
+			continue;
+		if (name_place(s, (entry & SYMBOL_MASK) - 1, &place) && expand(s, place, found) &&
 		    strcmp(found, name) == 0)
 			return kallsyms_address(s, (entry & SYMBOL_MASK) - 1);
+		if (++matches == MATCHES_MAX)
+			break;
 	}
 	return 0;
 }
@@ -152,8 +200,9 @@ bool kallsyms_at(const struct kallsyms *s, uint64_t va, char name[KERNEL_NAME_MA
 			high = mid;
 	}
 	/* Of several at one address the first. */
-	while (low > 1 && kallsyms_address(s, low - 2) == kallsyms_address(s, low - 1))
-		low--;
+	for (uint32_t i = 0; i < BACK_MAX && low > 1; i++, low--)
+		if (kallsyms_address(s, low - 2) != kallsyms_address(s, low - 1))
+			break;
 	if (!low || !name_place(s, low - 1, &place) || !expand(s, place, name))
 		return false;
 	*offset = va - kallsyms_address(s, low - 1);
@@ -165,34 +214,46 @@ bool kallsyms_at(const struct kallsyms *s, uint64_t va, char name[KERNEL_NAME_MA
 
 /* Do these 8 bytes belong to a run of letters with zeros between? Then which letter comes first,
  * and at which of the first two bytes. */
-static bool letter_run(uint64_t word, uint32_t *letter, uint32_t *at)
+static inline bool letter_run(uint64_t word, uint32_t *letter, uint32_t *at)
 {
 	const uint64_t steps = 0x0003000200010000ull, ones = 0x0001000100010001ull;
 
-	*at = (word & 0xff) == 0;
-	if (*at)
-		word = (word >> 8) & 0x00ffffffffffffffull;
-	if (word & 0xff00ff00ff00ff00ull)
-		return false;
+	*at = 0;
+	if (word & 0xff00ff00ff00ff00ull) {
+		if (word & 0x00ff00ff00ff00ffull)
+			return false;
+		*at = 1;
+		word >>= 8;
+	}
 	*letter = (uint32_t)(word & 0xff);
-	if (*letter < 'a' || *letter > 'w')
+	return *letter >= 'a' && *letter <= 'w' && word == steps + *letter * ones;
+}
+
+/* Do the letters from "a" to "z" lie there? */
+static bool whole_run(const struct kernel *k, uint64_t a)
+{
+	char text[2 * 26];
+
+	if (image_read(k, a, text, sizeof(text)))
 		return false;
-	return word == steps + *letter * ones;
+	for (uint32_t i = 0; i < 26; i++)
+		if (text[2 * i] != (char)('a' + i) || text[2 * i + 1])
+			return false;
+	return true;
 }
 
 /* The whole table, from the place of its "a" on. */
 static bool take_tokens(struct kernel *k, uint64_t a)
 {
 	struct kallsyms *s = &k->sym;
-	char *text = (char *)k->buffer;
+	char text[sizeof(s->tokens)];
 	uint32_t at = 0;
 	uint16_t index[256];
 
-	for (uint32_t i = 0; i < 26; i++)
-		if (text[2 * i] != (char)('a' + i) || text[2 * i + 1])
-			return false;
+	if (image_read(k, a, text, sizeof(text)))
+		return false;
 	for (uint32_t i = 'a'; i < 256; i++) {
-		const char *end = memchr(text + at, 0, BUFFER / 2 - at);
+		const char *end = memchr(text + at, 0, sizeof(text) - at);
 		if (!end)
 			return false;
 		at = (uint32_t)(end - text) + 1;
@@ -214,7 +275,7 @@ static bool take_tokens(struct kernel *k, uint64_t a)
 		}
 		if (i < 256 || s->tokens[total - 1])
 			continue;
-		s->token_bytes = total;
+		hash_tokens(s);
 		k->at = a - index['a'];
 		k->names_va = place + sizeof(index); /* what follows, for the offsets */
 		return true;
@@ -222,14 +283,37 @@ static bool take_tokens(struct kernel *k, uint64_t a)
 	return false;
 }
 
+/* Look for the table in a page of the image, `n` bytes at k->at. How far it came: less than `n`
+ * when it is found, or the budget used up. */
+static uint32_t scan_page(struct kernel *k, const volatile uint64_t *page, uint32_t n,
+			  uint32_t budget, uint32_t *done)
+{
+	for (uint32_t off = 0; off < n; off += STRIDE) {
+		uint32_t letter, where;
+		if (!letter_run(page[off / 8], &letter, &where))
+			continue;
+		uint64_t a = k->at + off + where - 2 * (letter - 'a');
+		*done += RUN_COST;
+		if (whole_run(k, a)) {
+			*done += TOKENS_COST;
+			if (take_tokens(k, a)) {
+				k->step = STEP_TABLES;
+				return off;
+			}
+		}
+		if (*done >= budget)
+			return off + STRIDE;
+	}
+	return n;
+}
+
 static void find_tokens(struct kernel *k, uint32_t budget)
 {
-	for (uint32_t done = 0; done < budget; done += BUFFER) {
-		uint64_t words[STRIDE / 8];
-		uint64_t piece = k->at, limit = k->wrapped ? k->lstar : k->image.end;
-		uint32_t n = limit - piece < BUFFER ? (uint32_t)(limit - piece) : BUFFER;
+	for (uint32_t done = 0; done < budget && k->step == STEP_TOKENS;) {
+		uint64_t limit = k->wrapped ? k->lstar : k->image.end;
+		uint32_t off = k->at & (GMEM_PAGE - 1), n = GMEM_PAGE - off;
 
-		if (piece >= limit) {
+		if (k->at >= limit) { /* both are whole pages */
 			if (k->wrapped) {
 				kernel_end(k, KERNEL_UNKNOWN, "no kallsyms in the kernel image");
 				return;
@@ -238,22 +322,14 @@ static void find_tokens(struct kernel *k, uint32_t budget)
 			k->at = k->image.base;
 			continue;
 		}
-		k->at += n;
-		if (image_read(k, piece, k->buffer, n))
-			continue; /* a hole, where memory of init was given back */
-		for (uint32_t off = 0; off + STRIDE <= n; off += STRIDE) {
-			uint32_t letter, where;
-			memcpy(words, k->buffer + off, 8);
-			if (!letter_run(words[0], &letter, &where))
-				continue;
-			uint64_t a = piece + off + where - 2 * (letter - 'a');
-			if (image_read(k, a, k->buffer, BUFFER / 2) == 0 && take_tokens(k, a)) {
-				k->step = STEP_TABLES;
-				return;
-			}
-			if (image_read(k, piece, k->buffer, n))
-				break;
-		}
+		done += n;
+		/* There may be a hole, where memory of init was given back. */
+		const volatile uint64_t *page =
+			gmem_page(&k->ops.mem, k->at - off + k->image.delta);
+		if (page)
+			n = scan_page(k, page + off / 8, n, budget, &done);
+		if (k->step == STEP_TOKENS)
+			k->at += n;
 	}
 }
 
@@ -281,7 +357,7 @@ static bool marks(uint32_t before, uint32_t marker)
 	return marker > before && marker - before >= GROUP_MIN && marker - before <= GROUP_MAX;
 }
 
-/* How many markers begin at `va`; they stay in the buffer. */
+/* How many markers begin at `va`. */
 static uint32_t count_markers(struct kernel *k, uint64_t va, uint64_t tokens)
 {
 	const uint32_t *m = (const uint32_t *)(const void *)k->buffer;
@@ -295,26 +371,25 @@ static uint32_t count_markers(struct kernel *k, uint64_t va, uint64_t tokens)
 }
 
 /* Markers lie before the token table: right before it, or with the order of the names by their text
- * in between, 3 bytes for each (6.2 to 6.3, and 6.1's stable branch). One piece of the search for
- * them, downwards from k->at. 0: not there. */
-static uint32_t find_markers(struct kernel *k, uint64_t tokens, uint64_t *begin)
+ * in between, 3 bytes for each (6.2 to 6.3, and 6.1's stable branch). Look for the next place that
+ * may be theirs in the piece below k->scan, and set that to where to go on. 0: none in this piece.
+ */
+static uint32_t find_markers(struct kernel *k, uint64_t tokens)
 {
 	uint64_t piece = k->scan - BUFFER;
-	uint32_t words[BUFFER / 4];
+	uint32_t words[BUFFER / 4], n;
 
-	k->scan = piece;
-	if (image_read(k, piece, words, sizeof(words)))
-		return 0;
-	for (uint32_t i = BUFFER / 4 - 2; i < BUFFER / 4; i -= 2) {
-		uint32_t n;
-		if (words[i] || !marks(0, words[i + 1]))
-			continue;
-		n = count_markers(k, piece + i * 4ull, tokens);
-		if (n >= SYMBOLS_MIN / GROUP) {
-			*begin = piece + i * 4ull;
-			return n;
+	if (!image_read(k, piece, words, sizeof(words))) {
+		for (uint32_t i = BUFFER / 4 - 2; i < BUFFER / 4; i -= 2) {
+			if (words[i] || !marks(0, words[i + 1]) ||
+			    (i + 2 < BUFFER / 4 && !marks(words[i + 1], words[i + 2])))
+				continue;
+			k->scan = piece + i * 4ull;
+			n = count_markers(k, k->scan, tokens);
+			return n >= SYMBOLS_MIN / GROUP ? n : 1;
 		}
 	}
+	k->scan = piece;
 	return 0;
 }
 
@@ -322,19 +397,26 @@ static uint32_t find_markers(struct kernel *k, uint64_t tokens, uint64_t *begin)
 static bool find_names(struct kernel *k, uint64_t markers, uint32_t groups, uint32_t second,
 		       uint32_t last, uint64_t *names)
 {
-	uint64_t top = (markers - last) & ~7ull;
+	uint64_t top = (markers - last) & ~7ull, words[BUFFER / 8];
+	uint32_t counts = 0;
 
-	for (uint64_t at = top; at > top - LAST_MAX; at -= 8) {
-		uint64_t count;
-		if (image_read(k, at - 8, &count, 8))
+	for (uint64_t piece = top - BUFFER; piece >= top - LAST_MAX; piece -= BUFFER) {
+		if (image_read(k, piece, words, sizeof(words)))
 			return false;
-		if (count < SYMBOLS_MIN || count > SYMBOLS_MAX ||
-		    (count + GROUP - 1) / GROUP != groups || !names_fit(k, at, second))
-			continue;
-		k->sym.count = (uint32_t)count;
-		k->sym.names_size = (uint32_t)(markers - at);
-		*names = at;
-		return true;
+		for (uint32_t i = BUFFER / 8; i-- > 0;) {
+			uint64_t count = words[i], at = piece + i * 8ull + 8;
+			if (count < SYMBOLS_MIN || count > SYMBOLS_MAX ||
+			    (count + GROUP - 1) / GROUP != groups)
+				continue;
+			if (names_fit(k, at, second)) {
+				k->sym.count = (uint32_t)count;
+				k->sym.names_size = (uint32_t)(markers - at);
+				*names = at;
+				return true;
+			}
+			if (++counts == COUNTS_MAX)
+				return false;
+		}
 	}
 	return false;
 }
@@ -391,52 +473,76 @@ static bool tables_around(struct kernel *k, uint64_t markers, uint32_t *groups, 
 static void find_tables(struct kernel *k, uint32_t budget)
 {
 	struct kallsyms *s = &k->sym;
-	uint64_t markers = 0, names = 0, offsets = 0;
+	uint64_t names = 0, offsets = 0;
 	uint32_t groups = 0;
 
 	if (!k->scan)
 		k->scan = (k->at + 7) & ~7ull;
-	for (uint32_t done = 0; done < budget && !groups; done += BUFFER) {
-		if (k->scan < k->image.base + BUFFER || k->at - k->scan > MARKERS_FAR) {
+	for (uint32_t done = 0; done < budget && !names; done += BUFFER) {
+		if (k->scan < k->image.base + BUFFER || k->at - k->scan > MARKERS_FAR ||
+		    k->tries == TABLES_MAX) {
 			kernel_end(k, KERNEL_UNKNOWN, "kallsyms in a layout that is not known");
 			return;
 		}
-		groups = find_markers(k, k->at, &markers);
-		if (groups && !tables_around(k, markers, &groups, &names, &offsets))
-			groups = 0;
+		groups = find_markers(k, k->at);
+		if (groups > 1) {
+			k->tries++;
+			done += TABLES_COST;
+			if (!tables_around(k, k->scan, &groups, &names, &offsets))
+				names = 0;
+		}
 	}
-	if (!groups)
+	if (!names)
 		return; /* to be continued */
 	if (!allocate(k, groups)) {
 		kernel_end(k, KERNEL_UNKNOWN, "kallsyms too large");
 		return;
 	}
-	if (image_read(k, offsets, s->offset, s->count * sizeof(*s->offset)) ||
-	    image_read(k, markers, s->group, groups * sizeof(*s->group))) {
+	if (image_read(k, k->scan, s->group, groups * sizeof(*s->group))) {
 		kernel_end(k, KERNEL_UNKNOWN, "kallsyms reach out of the image");
 		return;
 	}
+	k->at = offsets;
+	k->names_va = names;
+	k->copied = 0;
+	k->step = STEP_OFFSETS;
+}
+
+/* A piece of a table. True: that was the last one. */
+static bool copy_table(struct kernel *k, uint64_t va, void *table, uint32_t size, uint32_t budget)
+{
+	uint32_t n = size - k->copied < budget ? size - k->copied : budget;
+
+	if (image_read(k, va + k->copied, (uint8_t *)table + k->copied, n)) {
+		kernel_end(k, KERNEL_UNKNOWN, "kallsyms reach out of the image");
+		return false;
+	}
+	k->copied += n;
+	if (k->copied < size)
+		return false;
+	k->copied = 0;
+	return true;
+}
+
+static void copy_offsets(struct kernel *k, uint32_t budget)
+{
+	struct kallsyms *s = &k->sym;
+
+	if (!copy_table(k, k->at, s->offset, s->count * (uint32_t)sizeof(*s->offset), budget))
+		return;
 	/* With absolute symbols most offsets are negative. */
 	uint32_t negative = 0;
 	for (uint32_t i = 0; i < s->count; i += 64)
 		negative += s->offset[i] < 0;
 	s->plain_offsets = negative < s->count / 128;
-	k->names_va = names;
-	k->name_at = 0;
 	k->step = STEP_NAMES;
 }
 
 static void copy_names(struct kernel *k, uint32_t budget)
 {
 	struct kallsyms *s = &k->sym;
-	uint32_t n = s->names_size - k->name_at < budget ? s->names_size - k->name_at : budget;
 
-	if (image_read(k, k->names_va + k->name_at, s->names + k->name_at, n)) {
-		kernel_end(k, KERNEL_UNKNOWN, "kallsyms reach out of the image");
-		return;
-	}
-	k->name_at += n;
-	if (k->name_at < s->names_size)
+	if (!copy_table(k, k->names_va, s->names, s->names_size, budget))
 		return;
 	k->name_at = 0;
 	k->symbol = 0;
@@ -447,33 +553,32 @@ static void copy_names(struct kernel *k, uint32_t budget)
 static void index_names(struct kernel *k, uint32_t budget)
 {
 	struct kallsyms *s = &k->sym;
-	struct token_hash token[256];
+	uint32_t at = k->name_at, symbol = k->symbol, mask = s->slots - 1, len, probes = 0;
+	uint32_t *index = s->index;
 
-	for (uint32_t i = 0; i < 256; i++) {
-		const char *text = s->tokens + s->token[i];
-		token[i].hash = hash_text(text, &token[i].power);
-		token[i].tail = hash_text(text + (*text != 0), &token[i].tail_power);
-	}
-	for (uint32_t done = 0; done < budget && k->symbol < s->count;
-	     done += INDEX_COST, k->symbol++) {
-		uint32_t len, hash, slot;
-
-		if ((k->symbol % GROUP == 0 && s->group[k->symbol / GROUP] != k->name_at) ||
-		    !name_tokens(s->names, s->names_size, &k->name_at, &len)) {
+	for (uint32_t done = 0; done < budget && symbol < s->count; done += INDEX_COST, symbol++) {
+		if ((symbol % GROUP == 0 && s->group[symbol / GROUP] != at) ||
+		    !name_tokens(s->names, s->names_size, &at, &len)) {
 			kernel_end(k, KERNEL_UNKNOWN, "kallsyms' names and markers disagree");
 			return;
 		}
-		const uint8_t *t = s->names + k->name_at;
-		k->name_at += len;
-		hash = token[t[0]].tail;
-		for (uint32_t i = 1; i < len; i++)
-			hash = hash * token[t[i]].power + token[t[i]].hash;
-		hash = mixed(hash);
-		for (slot = hash; s->index[slot & (s->slots - 1)]; slot++)
-			;
-		s->index[slot & (s->slots - 1)] = (k->symbol + 1) | (hash & ~SYMBOL_MASK);
+		const uint8_t *token = s->names + at;
+		at += len;
+		if (s->idle[token[0]])
+			continue;
+		uint32_t hash = mixed(hash_name(s, token, len)), slot = hash & mask;
+		for (probes = 0; index[slot]; slot = (slot + stride(hash)) & mask) {
+			if (++probes == PROBES_MAX) {
+				kernel_end(k, KERNEL_UNKNOWN, "kallsyms' names are too much alike");
+				return;
+			}
+		}
+		done += probes;
+		index[slot] = (symbol + 1) | (hash & ~SYMBOL_MASK);
 	}
-	if (k->symbol == s->count)
+	k->name_at = at;
+	k->symbol = symbol;
+	if (symbol == s->count)
 		k->step = STEP_BTF_TYPES;
 }
 
@@ -485,6 +590,9 @@ void kallsyms_step(struct kernel *k, uint32_t budget)
 		break;
 	case STEP_TABLES:
 		find_tables(k, budget);
+		break;
+	case STEP_OFFSETS:
+		copy_offsets(k, budget);
 		break;
 	case STEP_NAMES:
 		copy_names(k, budget);

@@ -25,12 +25,24 @@ static uint32_t hash_names(const char *a, const char *b, size_t len)
 	return hash;
 }
 
+static void mark_start(struct kernel *k, const char *name)
+{
+	uint64_t first = 0;
+	size_t len = strlen(name);
+
+	memcpy(&first, name, len < 8 ? len : 8);
+	k->wanted_start[wanted_start(first)] = true;
+}
+
 /* The lists of wanted.h as an index; they are constant. */
 static void index_wanted(struct kernel *k)
 {
 	uint32_t index = 0;
 
+	for (uint32_t i = 0; i < wanted_enum_count; i++)
+		mark_start(k, wanted_enums[i].name);
 	for (uint32_t i = 0; i < wanted_structure_count; i++) {
+		mark_start(k, wanted_structures[i].name);
 		for (const char *m = wanted_structures[i].members; *m; index++) {
 			size_t len = strcspn(m, " ");
 			uint32_t slot = hash_names(wanted_structures[i].name, m, len);
@@ -89,6 +101,7 @@ void kernel_anchor(struct kernel *k, uint64_t lstar, uint64_t cr3, bool la57)
 	k->step = STEP_IMAGE;
 	k->wrapped = false;
 	k->scan = 0;
+	k->tries = k->copied = 0;
 	memset(&k->about, 0, sizeof(k->about));
 	memset(&k->image, 0, sizeof(k->image));
 	memset(&k->sym, 0, sizeof(k->sym));
@@ -385,7 +398,7 @@ int64_t kernel_current_offset(const struct kernel *k)
 	uint64_t symbol = kernel_symbol(k, "current_task");
 
 	if (symbol)
-		return (int64_t)symbol;
+		return (int64_t)symbol; /* negative where the areas begin at a kernel address */
 	symbol = kernel_symbol(k, "pcpu_hot");
 	int64_t member = kernel_offset(k, "pcpu_hot", "current_task");
 	return symbol && member >= 0 ? (int64_t)symbol + member : -ENOENT;
@@ -396,7 +409,7 @@ uint64_t kernel_current(const struct kernel *k, uint32_t cpu)
 	int64_t offset = kernel_current_offset(k);
 	uint64_t base = cpu_offset(k, cpu), task;
 
-	if (offset < 0 || !base || gspace_u64(&k->space, base + (uint64_t)offset, &task))
+	if (offset == -ENOENT || !base || gspace_u64(&k->space, base + (uint64_t)offset, &task))
 		return 0;
 	return task;
 }

@@ -74,7 +74,8 @@ const struct kernel_image *kernel_image(const struct kernel *k);
 
 /* --- symbols --------------------------------------------------------------------------------- */
 
-/* Address of a symbol of the kernel image, 0: there is none. */
+/* Address of a symbol of the kernel image (of several of that name any), 0: there is none. Those
+ * whose names begin with __pfx_, __ksymtab_, __func__ or __UNIQUE_ID_ may not be found. */
 uint64_t kernel_symbol(const struct kernel *k, const char *name);
 
 /* The symbol that holds `va`, with the offset in it. False: outside of the image. */
@@ -124,8 +125,9 @@ int kernel_enum(const struct kernel *k, const char *enumerator, int64_t *value);
 /* Address of CPU `cpu`'s copy of a per-CPU variable ("runqueues", "current_task"), through
  * __per_cpu_offset; 0: none. */
 uint64_t kernel_percpu(const struct kernel *k, const char *variable, uint32_t cpu);
-/* Offset in a CPU's area (from its GS base) at which the pointer to its current task lies:
- * current_task up to 6.1 and from 6.15, pcpu_hot.current_task in between. -ENOENT. */
+/* What to add to a CPU's GS base to come to the pointer to its current task: current_task up to 6.1
+ * and from 6.15 (where it is a kernel address, and so negative), pcpu_hot.current_task in between.
+ * -ENOENT: unknown. */
 int64_t kernel_current_offset(const struct kernel *k);
 /* The task that CPU `cpu` runs, as its area says. 0: can't be read. */
 uint64_t kernel_current(const struct kernel *k, uint32_t cpu);

@@ -18,13 +18,14 @@ struct kallsyms {
 	uint64_t relative_base;
 	bool plain_offsets;  /* offsets are not negative (no absolute per-CPU symbols among them) */
 	uint32_t names_size; /* bytes */
-	uint32_t token_bytes; /* of the token table */
-	uint32_t slots;	      /* of the index, a power of two */
-	int32_t *offset;      /* [count] */
-	uint32_t *group;      /* [(count + 255) / 256]: place of each 256th name */
-	uint32_t *index;      /* [slots]: symbol + 1 | tag << 20, 0: free */
+	uint32_t slots;	     /* of the index, a power of two */
+	int32_t *offset;     /* [count] */
+	uint32_t *group;     /* [(count + 255) / 256]: place of each 256th name */
+	uint32_t *index;     /* [slots]: symbol + 1 | tag << 20, 0: free */
 	uint8_t *names;
 	uint16_t token[256];
+	uint32_t token_hash[256], first_hash[256]; /* first: without its first character */
+	bool idle[256];				   /* names that begin so are not indexed */
 	char tokens[4096];
 };
 
@@ -35,6 +36,14 @@ struct resolved {
 
 #define WANTED_SLOTS 1024 /* more than twice as many as members */
 
+#define WANTED_STARTS 1024
+
+/* The place in kernel.wanted_start of a name's first 8 bytes, those behind its end being 0. */
+static inline uint32_t wanted_start(uint64_t first)
+{
+	return (uint32_t)(first * 0x9e3779b97f4a7c15ull >> 54);
+}
+
 struct wanted_slot {
 	const char *text; /* NULL: free */
 	uint16_t len, structure, index;
@@ -44,6 +53,7 @@ enum search_step {
 	STEP_IMAGE,
 	STEP_TOKENS,
 	STEP_TABLES,
+	STEP_OFFSETS,
 	STEP_NAMES,
 	STEP_INDEX,
 	STEP_BTF_TYPES,
@@ -61,7 +71,10 @@ struct btf {
 	uint32_t at, id; /* of the next type */
 	uint32_t place[BTF_PLACES];
 	uint32_t structure[WANTED_STRUCTURES_MAX]; /* type id of each wanted structure, 0: none */
-	uint32_t next_member;
+	/* The next member to be resolved: its structure, the rest of that one's list, its index. */
+	uint32_t next_structure, next_member;
+	const char *next_text;
+	uint32_t reads; /* that may still be made for this member */
 };
 
 struct kernel {
@@ -78,11 +91,14 @@ struct kernel {
 	uint64_t at,
 		scan; /* where the step goes on; of the tables: the token table, and how far down */
 	bool wrapped;
+	uint32_t tries;	 /* tables of markers looked at */
+	uint32_t copied; /* bytes of the table that is copied */
 	uint32_t symbol, name_at;
 	uint64_t names_va; /* in the guest, while they are copied */
 	struct kallsyms sym;
 	struct btf btf;
 	struct wanted_slot wanted[WANTED_SLOTS];
+	bool wanted_start[WANTED_STARTS]; /* by wanted_start(): names of types that are wanted */
 	struct resolved member[WANTED_MEMBERS_MAX];
 	uint32_t size[WANTED_STRUCTURES_MAX];
 	int64_t enumerator[WANTED_ENUMS_MAX];

@@ -12,32 +12,39 @@
 #define NO_EXECUTE (1ull << 63)
 #define FRAME	   0x000ffffffffff000ull
 
-/* Whole words where both sides are aligned: a pointer or a counter is read in one access. */
+/* Words at any address. On an x86 one within a page is read in one access, whatever its address. */
+typedef uint64_t word64 __attribute__((may_alias, aligned(1)));
+typedef uint32_t word32 __attribute__((may_alias, aligned(1)));
+typedef uint16_t word16 __attribute__((may_alias, aligned(1)));
+
+/* Whole words as far as they go: a pointer or a counter is read in one access, and each byte of
+ * the guest's once. Nothing is left to the compiler's own ideas of how to copy: the source
+ * changes. */
 static void copy(uint8_t *dst, const volatile uint8_t *src, size_t len)
 {
-	while (len >= 8 && !(((uintptr_t)dst | (uintptr_t)src) & 7)) {
-		*(uint64_t *)(void *)dst = *(const volatile uint64_t *)(const volatile void *)src;
-		dst += 8;
-		src += 8;
-		len -= 8;
+	for (; len >= 32; len -= 32, dst += 32, src += 32) {
+		uint64_t a = *(const volatile word64 *)src, b = *(const volatile word64 *)(src + 8),
+			 c = *(const volatile word64 *)(src + 16),
+			 d = *(const volatile word64 *)(src + 24);
+		*(word64 *)dst = a;
+		*(word64 *)(dst + 8) = b;
+		*(word64 *)(dst + 16) = c;
+		*(word64 *)(dst + 24) = d;
 	}
-	if (len == 8 && !((uintptr_t)src & 7)) {
-		uint64_t word = *(const volatile uint64_t *)(const volatile void *)src;
-		memcpy(dst, &word, 8);
-		return;
+	for (; len >= 8; len -= 8, dst += 8, src += 8)
+		*(word64 *)dst = *(const volatile word64 *)src;
+	if (len & 4) {
+		*(word32 *)dst = *(const volatile word32 *)src;
+		dst += 4;
+		src += 4;
 	}
-	if (len == 4 && !((uintptr_t)src & 3)) {
-		uint32_t word = *(const volatile uint32_t *)(const volatile void *)src;
-		memcpy(dst, &word, 4);
-		return;
+	if (len & 2) {
+		*(word16 *)dst = *(const volatile word16 *)src;
+		dst += 2;
+		src += 2;
 	}
-	if (len == 2 && !((uintptr_t)src & 1)) {
-		uint16_t word = *(const volatile uint16_t *)(const volatile void *)src;
-		memcpy(dst, &word, 2);
-		return;
-	}
-	for (size_t i = 0; i < len; i++)
-		dst[i] = src[i];
+	if (len & 1)
+		*dst = *src;
 }
 
 int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len)
@@ -47,7 +54,7 @@ int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len)
 	while (len > 0) {
 		size_t off = gpa & (GMEM_PAGE - 1);
 		size_t n = len < GMEM_PAGE - off ? len : GMEM_PAGE - off;
-		const volatile uint8_t *page = mem->page(mem->ctx, gpa - off);
+		const volatile uint8_t *page = gmem_page(mem, gpa - off);
 		if (!page)
 			return -EFAULT;
 		copy(out, page + off, n);
@@ -60,6 +67,7 @@ int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len)
 
 int gspace_translate(const struct gspace *space, uint64_t va, struct gspace_at *at)
 {
+	const struct gmem *mem = space->mem;
 	uint32_t top = 12 + 9 * space->levels - 1; /* the highest bit that is translated */
 	uint64_t sign = va >> top;
 	uint64_t table = space->root;
@@ -70,8 +78,10 @@ int gspace_translate(const struct gspace *space, uint64_t va, struct gspace_at *
 	for (uint32_t level = space->levels;; level--) {
 		uint32_t shift = 12 + 9 * (level - 1);
 		uint64_t entry, span = 1ull << shift;
-		if (gmem_read(space->mem, (table & FRAME) + (va >> shift & 511) * 8, &entry, 8))
+		const volatile uint64_t *page = gmem_page(mem, table & FRAME);
+		if (!page)
 			return -EFAULT;
+		entry = page[va >> shift & 511];
 		if (!(entry & PRESENT) || (entry & LARGE && level > 3))
 			return -EFAULT;
 		at->write &= (entry & WRITE) != 0;
@@ -88,14 +98,17 @@ int gspace_translate(const struct gspace *space, uint64_t va, struct gspace_at *
 
 int gspace_read(const struct gspace *space, uint64_t va, void *dst, size_t len)
 {
+	const struct gmem *mem = space->mem;
 	uint8_t *out = dst;
 
 	while (len > 0) {
 		struct gspace_at at;
 		size_t off = va & (GMEM_PAGE - 1);
 		size_t n = len < GMEM_PAGE - off ? len : GMEM_PAGE - off;
-		if (gspace_translate(space, va, &at) || gmem_read(space->mem, at.gpa, out, n))
+		const volatile uint8_t *page;
+		if (gspace_translate(space, va, &at) || !(page = gmem_page(mem, at.gpa - off)))
 			return -EFAULT;
+		copy(out, page + off, n);
 		out += n;
 		va += n;
 		len -= n;

@@ -19,8 +19,15 @@ struct gmem {
 	const volatile void *(*page)(void *ctx, uint64_t gpa);
 };
 
+/* The page at `gpa` (aligned) for who looks at words here and there: each is read once into a
+ * variable, as everywhere. NULL: no RAM. */
+static inline const volatile void *gmem_page(const struct gmem *mem, uint64_t gpa)
+{
+	return mem->page(mem->ctx, gpa);
+}
+
 /* Copy from guest-physical memory; may cross pages. 0, or -EFAULT with nothing promised of `dst`.
- * Words of 2, 4 and 8 bytes that are aligned are read whole. */
+ * Words of 2, 4 and 8 bytes that are aligned are read whole; each byte is read once. */
 int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len);
 
 /* A tree of page tables (SDM volume 3A, 4.5). `levels` 4 or 5. */

@@ -6,8 +6,10 @@
 
 #define MODULES_MAX 1024
 #define SYMBOLS_MAX 16384
-#define SYM_SIZE    24 /* Elf64_Sym: name (4), info, other, section (2), value (8), size (8) */
+#define SYM_SIZE    24	/* Elf64_Sym: name (4), info, other, section (2), value (8), size (8) */
+#define SYMS_PIECE  170 /* of them read at a time: a page */
 #define PARTS	    8
+#define ENTRY_MAX   256 /* bytes of an entry that tells of one part */
 
 static void add_part(struct kernel_module *m, uint64_t base, uint64_t size)
 {
@@ -17,68 +19,86 @@ static void add_part(struct kernel_module *m, uint64_t base, uint64_t size)
 	}
 }
 
-/* Until 6.3: two areas, code first in each. */
-static void read_layout(const struct kernel *k, uint64_t va, const char *member,
-			struct kernel_module *m)
-{
-	int64_t at = kernel_offset(k, "module", member);
-	int64_t base = kernel_offset(k, "module_layout", "base"),
-		size = kernel_offset(k, "module_layout", "size");
-	uint64_t b;
-	uint32_t s;
+/* Where the memory of a module is told, resolved once for a walk. */
+struct layout {
+	int64_t name, list;
+	uint32_t at[2], sizes; /* of the areas in struct module: places, and bytes of each */
+	uint32_t areas;
+	uint32_t each, base, size; /* of the entries of an area, and members of an entry */
+};
 
-	if (at < 0 || base < 0 || size < 0 ||
-	    gspace_u64(&k->space, va + (uint64_t)(at + base), &b) ||
-	    gspace_u32(&k->space, va + (uint64_t)(at + size), &s))
-		return;
-	add_part(m, b, s);
-}
-
-static void read_parts(const struct kernel *k, uint64_t va, struct kernel_module *m)
+/* From 6.4 on: one array. Before: two areas, code first in each. */
+static bool find_layout(const struct kernel *k, struct layout *l)
 {
+	static const char *const layouts[] = {"core_layout", "init_layout"};
 	struct kernel_member mem;
-	uint32_t each = kernel_size(k, "module_memory");
-	int64_t base = kernel_offset(k, "module_memory", "base"),
-		size = kernel_offset(k, "module_memory", "size");
+	bool old = kernel_member(k, "module", "mem", &mem) != 0;
+	const char *entry = old ? "module_layout" : "module_memory";
+	int64_t base = kernel_offset(k, entry, "base"), size = kernel_offset(k, entry, "size");
 
-	if (kernel_member(k, "module", "mem", &mem) || !each || base < 0 || size < 0) {
-		read_layout(k, va, "core_layout", m);
-		read_layout(k, va, "init_layout", m);
-		return;
+	memset(l, 0, sizeof(*l));
+	l->name = kernel_offset(k, "module", "name");
+	l->list = kernel_offset(k, "module", "list");
+	l->each = kernel_size(k, entry);
+	if (l->name < 0 || l->list < 0)
+		return false;
+	if (base < 0 || size < 0 || l->each > ENTRY_MAX || (uint64_t)base + 8 > l->each ||
+	    (uint64_t)size + 4 > l->each)
+		return true; /* names only */
+	l->base = (uint32_t)base;
+	l->size = (uint32_t)size;
+	if (!old) {
+		l->at[l->areas++] = mem.offset;
+		l->sizes = mem.size < PARTS * l->each ? mem.size : PARTS * l->each;
+		return true;
 	}
-	for (uint32_t i = 0; i < mem.size / each && i < PARTS; i++) {
-		uint64_t at = va + mem.offset + (uint64_t)i * each, b;
-		uint32_t s;
-		if (gspace_u64(&k->space, at + (uint64_t)base, &b) ||
-		    gspace_u32(&k->space, at + (uint64_t)size, &s))
-			return;
-		add_part(m, b, s);
+	l->sizes = l->each;
+	for (uint32_t i = 0; i < 2; i++) {
+		int64_t at = kernel_offset(k, "module", layouts[i]);
+		if (at >= 0)
+			l->at[l->areas++] = (uint32_t)at;
+	}
+	return true;
+}
+
+static void read_parts(const struct kernel *k, const struct layout *l, struct kernel_module *m)
+{
+	uint8_t area[PARTS * ENTRY_MAX];
+
+	for (uint32_t i = 0; i < l->areas; i++) {
+		if (gspace_read(&k->space, m->va + l->at[i], area, l->sizes))
+			continue;
+		for (uint32_t off = 0; off + l->each <= l->sizes; off += l->each) {
+			uint64_t base;
+			uint32_t size;
+			memcpy(&base, area + off + l->base, 8);
+			memcpy(&size, area + off + l->size, 4);
+			add_part(m, base, size);
+		}
 	}
 }
 
-static bool read_module(const struct kernel *k, uint64_t va, struct kernel_module *m)
+static bool read_name(const struct kernel *k, const struct layout *l, struct kernel_module *m)
 {
-	int64_t name = kernel_offset(k, "module", "name");
-
-	memset(m, 0, sizeof(*m));
-	m->va = va;
-	if (name < 0 || gspace_string(&k->space, va + (uint64_t)name, m->name, sizeof(m->name)) < 0)
-		return false;
-	read_parts(k, va, m);
-	return true;
+	return gspace_string(&k->space, m->va + (uint64_t)l->name, m->name, sizeof(m->name)) >= 0;
 }
 
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	int64_t list = kernel_offset(k, "module", "list");
+	struct layout l;
 
-	if (!head || list < 0 || index >= MODULES_MAX)
+	if (!head || index >= MODULES_MAX || !find_layout(k, &l))
 		return false;
 	for (uint32_t i = 0; i <= index; i++)
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
-	return read_module(k, node - (uint64_t)list, module);
+	memset(module, 0, sizeof(*module));
+	module->va = node - (uint64_t)l.list;
+	if (!read_name(k, &l, module))
+		return false;
+	read_parts(k, &l, module);
+	return true;
 }
 
 /* The nearest symbol at or below `va` in the module's own table. */
@@ -89,7 +109,7 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 	int64_t tab = kernel_offset(k, "mod_kallsyms", "symtab"),
 		num = kernel_offset(k, "mod_kallsyms", "num_symtab");
 	int64_t str = kernel_offset(k, "mod_kallsyms", "strtab");
-	uint64_t table, symtab, strtab, best = 0;
+	uint64_t table, symtab, strtab, best = 0, sym[SYMS_PIECE][SYM_SIZE / 8];
 	uint32_t count, name = 0;
 
 	if (at < 0 || tab < 0 || num < 0 || str < 0 ||
@@ -98,13 +118,17 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 	    gspace_u32(&k->space, table + (uint64_t)num, &count) ||
 	    gspace_u64(&k->space, table + (uint64_t)str, &strtab))
 		return;
-	for (uint32_t i = 1; i < count && i < SYMBOLS_MAX; i++) {
-		uint64_t sym[SYM_SIZE / 8];
-		if (gspace_read(&k->space, symtab + i * (uint64_t)SYM_SIZE, sym, sizeof(sym)))
+	if (count > SYMBOLS_MAX)
+		count = SYMBOLS_MAX;
+	for (uint32_t i = 1; i < count; i += SYMS_PIECE) { /* the first is none */
+		uint32_t n = count - i < SYMS_PIECE ? count - i : SYMS_PIECE;
+		if (gspace_read(&k->space, symtab + i * (uint64_t)SYM_SIZE, sym, n * SYM_SIZE))
 			return;
-		if (sym[1] <= va && sym[1] > best) {
-			best = sym[1];
-			name = (uint32_t)sym[0];
+		for (uint32_t s = 0; s < n; s++) {
+			if (sym[s][1] <= va && sym[s][1] > best) {
+				best = sym[s][1];
+				name = (uint32_t)sym[s][0];
+			}
 		}
 	}
 	if (best && gspace_string(&k->space, strtab + name, symbol, KERNEL_NAME_MAX) > 0)
@@ -115,20 +139,25 @@ bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module 
 		      char symbol[KERNEL_NAME_MAX], uint64_t *offset)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	int64_t list = kernel_offset(k, "module", "list");
+	struct layout l;
 
 	symbol[0] = 0;
 	*offset = 0;
-	for (uint32_t i = 0; head && list >= 0 && i < MODULES_MAX; i++) {
-		if (gspace_u64(&k->space, node, &node) || node == head || !node ||
-		    !read_module(k, node - (uint64_t)list, module))
+	if (!head || !find_layout(k, &l))
+		return false;
+	for (uint32_t i = 0; i < MODULES_MAX; i++) {
+		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
+		memset(module, 0, sizeof(*module));
+		module->va = node - (uint64_t)l.list;
+		read_parts(k, &l, module);
 		for (uint32_t p = 0; p < module->parts; p++) {
-			if (va - module->part[p].base < module->part[p].size) {
-				*offset = va - module->part[p].base;
-				nearest_symbol(k, module->va, va, symbol, offset);
-				return true;
-			}
+			if (va - module->part[p].base >= module->part[p].size)
+				continue;
+			*offset = va - module->part[p].base;
+			(void)read_name(k, &l, module);
+			nearest_symbol(k, module->va, va, symbol, offset);
+			return true;
 		}
 	}
 	return false;

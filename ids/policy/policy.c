@@ -124,14 +124,12 @@ static void on_hit(struct policy *p, enum policy_hook_id id, struct probe_hit *h
 }
 
 /* A probe's function is not told which probe it serves: one for each. */
-#define HITS(H)                                                                                    \
-	H(BPRM_CHECK)                                                                              \
-	H(CONNECT)                                                                                 \
-	H(SENDMSG)                                                                                 \
-	H(BIND)                                                                                    \
-	H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) H(TRACEME) H(READ_FILE) H(LOAD_DATA)       \
-		H(BPF) H(SETUID) H(CREDS) H(MOUNT) H(MOVE_MOUNT) H(MPROTECT) H(MMAP) H(UNLINK)     \
-			H(SYSCALL64) H(SYSCALL32)
+/* clang-format off */
+#define HITS(H) \
+	H(BPRM_CHECK) H(CONNECT) H(SENDMSG) H(BIND) H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) \
+	H(TRACEME) H(READ_FILE) H(LOAD_DATA) H(BPF) H(SETUID) H(CREDS) H(MOUNT) H(MOVE_MOUNT) \
+	H(MPROTECT) H(MMAP) H(UNLINK) H(SYSCALL64) H(SYSCALL32)
+/* clang-format on */
 
 #define H(name)                                                                                    \
 	static void hit_##name(void *ctx, struct probe_hit *hit)                                   \

@@ -18,3 +18,13 @@ fuzz_listing_SRC := tests/fuzz/fuzz_listing.c ids/proc/listing.c
 fuzz_listing_DEPS := ids/proc/listing.h
 fuzz_pidtable_SRC := tests/fuzz/fuzz_pidtable.c ids/proc/pidtable.c ids/proc/tasklist.c
 fuzz_pidtable_DEPS := ids/proc/pidtable.h ids/proc/tasklist.h
+
+# Tasks followed through their lives, over a guest's kernel in a buffer.
+UNIT_TESTS += test_procs
+test_procs_SRC := tests/unit/test_procs.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
+	ids/eve/time.c
+
+FUZZERS += fuzz_task
+fuzz_task_SRC := tests/fuzz/fuzz_task.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
+	ids/eve/time.c
+fuzz_task_DEPS := tests/fuzz/kernel_fuzz.h tests/unit/fake_kernel.h $(wildcard ids/guest/*.h ids/proc/*.h)

@@ -7,10 +7,10 @@
 #define YOUNG_MS    1000 /* a process that ends before it is told in one line */
 #define BRIEF_MS    1000 /* in this time so many of them have lines of their own */
 #define BRIEF_LINES 12
-#define WALK_SLICE  16 /* tasks of the first walk in one step */
+#define WALK_SLICE  8 /* tasks of the first walk in one step: a path may cost 256 looks */
 #define WALK_MAX    32768
 #define WALK_MS	    2
-#define TELL_SLICE  16 /* lines in one step */
+#define TELL_SLICE  8 /* lines in one step */
 
 static uint64_t ticks(const struct procs *p, uint64_t ms)
 {
@@ -37,10 +37,8 @@ static struct entry *insert(struct procs *p, uint64_t va)
 {
 	uint32_t *bucket = &p->bucket[bucket_of(va)], index = p->free;
 
-	if (!index) {
-		p->stats.folded++;
+	if (!index)
 		return NULL;
-	}
 	struct entry *e = &p->entry[index - 1];
 	p->free = e->next;
 	memset(e, 0, sizeof(*e));
@@ -136,6 +134,16 @@ static struct entry *known(struct procs *p, uint64_t va)
 /* --- probes
  * ----------------------------------------------------------------------------------------- */
 
+/* A process that is to be told in a second, if it lives so long. */
+static void wait_for(struct procs *p, const struct entry *e)
+{
+	p->stats.forks++;
+	if (p->young_prod - p->young_cons == PROCS_MAX)
+		p->young_cons++; /* of those that were released long ago */
+	p->young_tsc[p->young_prod % PROCS_MAX] = e->proc.start_tsc;
+	p->young[p->young_prod++ % PROCS_MAX] = e->proc.va;
+}
+
 /* wake_up_new_task(p). Captured: its pid and tgid, which it may not have any more when we look. */
 static void on_fork(void *ctx, struct probe_hit *hit)
 {
@@ -148,6 +156,7 @@ static void on_fork(void *ctx, struct probe_hit *hit)
 		take_out(p, e);
 	e = insert(p, hit->arg[0]);
 	if (!e) {
+		p->stats.folded++;
 		bool thread = hit->captured && (uint32_t)hit->captured != hit->captured >> 32;
 		p->stats.threads += thread;
 		p->stats.forks += !thread;
@@ -171,11 +180,7 @@ static void on_fork(void *ctx, struct probe_hit *hit)
 	} else if (e->proc.flags & TASK_PF_KTHREAD) {
 		p->stats.kernel_threads++;
 	} else {
-		p->stats.forks++;
-		if (p->young_prod - p->young_cons == PROCS_MAX)
-			p->young_cons++; /* of those that were released long ago */
-		p->young_tsc[p->young_prod % PROCS_MAX] = hit->tsc;
-		p->young[p->young_prod++ % PROCS_MAX] = hit->arg[0];
+		wait_for(p, e);
 	}
 }
 
@@ -188,9 +193,15 @@ static void on_exec(void *ctx, struct probe_hit *hit)
 	p->stats.execs++;
 	if (!e)
 		return;
+	bool kernel = e->proc.flags & TASK_PF_KTHREAD;
 	e->execs++;
 	e->cpu = hit->cpu;
 	look(p, e, TASK_EXE);
+	if (kernel && !e->told && is_process(e)) { /* a helper that the kernel has started */
+		p->stats.kernel_threads -= p->stats.kernel_threads > 0;
+		e->proc.start_tsc = hit->tsc;
+		wait_for(p, e);
+	}
 	if (e->told)
 		procs_tell(p, e, PROCS_EXEC, hit->now_ns);
 }
@@ -216,12 +227,24 @@ static bool brief_line(struct procs *p, const struct entry *e, const struct prob
 	return false;
 }
 
+/* The exit of a task for which there is no room: counted if it is a process. */
+static void count_exit(struct procs *p, uint64_t va)
+{
+	struct task t;
+
+	if (va && !task_read(p->k, va, TASK_IDS, &t) && t.pid == t.tgid &&
+	    !(t.flags & TASK_PF_KTHREAD))
+		p->stats.exits++;
+}
+
 /* do_exit(code). */
 static void on_exit(void *ctx, struct probe_hit *hit)
 {
 	struct procs *p = ctx;
 	struct entry *e = p->k ? known(p, hit->current) : NULL;
 
+	if (p->k && !e)
+		count_exit(p, hit->current);
 	if (!e || e->proc.exit_tsc)
 		return;
 	look(p, e, TASK_PLAIN);
@@ -303,6 +326,7 @@ static void walk(struct procs *p)
 				look(p, e, TASK_EXE);
 				e->told = true;
 			}
+			p->stats.folded += !e;
 		}
 		if (gspace_u64(kernel_space(p->k), p->walk_next, &p->walk_next))
 			p->walk_next = 0;

@@ -17,6 +17,7 @@
 #define SETS	     6
 #define SOON_MS	     200
 #define SHARED	     4 /* probes on one function */
+#define LOOKUPS	     8 /* names of functions in one slice */
 #define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
 #define CALL	     0xe8
 
@@ -29,7 +30,8 @@ struct user {
 
 struct hook {
 	const char *symbol;
-	uint64_t va; /* of the site, 0: not found yet */
+	uint64_t function; /* 0: this kernel has none */
+	uint64_t va;	   /* of the site, 0: not found yet */
 	bool set;
 	uint8_t users;
 	struct user user[SHARED];
@@ -218,13 +220,20 @@ static uint64_t find_site(const struct introspect *in, uint64_t function)
 	return 0;
 }
 
-static bool sites_ready(struct introspect *in)
+/* Some functions more; they stay where they are. */
+static void find_functions(struct introspect *in)
+{
+	for (uint32_t i = 0; i < LOOKUPS && in->at < in->nhook; i++, in->at++) {
+		struct hook *h = &in->hook[in->at];
+		h->function = find_function(in->kernel, h->symbol);
+	}
+}
+
+static bool sites_ready(const struct introspect *in)
 {
 	bool ready = true;
-	for (uint32_t i = 0; i < in->nhook && ready; i++) {
-		uint64_t function = find_function(in->kernel, in->hook[i].symbol);
-		ready = !function || find_site(in, function);
-	}
+	for (uint32_t i = 0; i < in->nhook && ready; i++)
+		ready = !in->hook[i].function || find_site(in, in->hook[i].function);
 	return ready;
 }
 
@@ -251,9 +260,8 @@ static void set_hook(struct sentry *s, uint32_t number)
 	struct introspect *in = s->introspect;
 	struct hook *h = &in->hook[number];
 	struct gspace_at at;
-	uint64_t function = find_function(in->kernel, h->symbol);
 
-	h->va = function ? find_site(in, function) : 0;
+	h->va = h->function ? find_site(in, h->function) : 0;
 	h->set = false;
 	if (h->va && !gspace_translate(kernel_space(in->kernel), h->va, &at)) {
 		struct abi_hook hook = describe(in, h);
@@ -269,9 +277,9 @@ static void set_hook(struct sentry *s, uint32_t number)
 		policy_unhooked(in->policy, h->symbol);
 		char line[160];
 		snprintf(line, sizeof(line), "introspection: %s is not watched: %s", h->symbol,
-			 !function ? "this kernel has no such function"
-			 : !h->va  ? "no ftrace site at its entry"
-				   : "the core refused the hook");
+			 !h->function ? "this kernel has no such function"
+			 : !h->va     ? "no ftrace site at its entry"
+				      : "the core refused the hook");
 		s->ops.log(s->ops.ctx, line);
 	}
 }
@@ -299,7 +307,7 @@ static void begin(struct sentry *s)
 	policy_attach(in->policy, in->kernel, in->procs);
 	in->procs_next = in->views_next = in->policy_next = s->now;
 	build_hooks(in);
-	if (current >= 0)
+	if (current != -ENOENT)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
 			    (uint64_t)current);
 	enter(s, PHASE_SITES);
@@ -362,7 +370,9 @@ void introspect_step(struct sentry *s)
 		search(s);
 		break;
 	case PHASE_SITES:
-		if (sites_ready(in) || ++in->tries == SITE_TRIES)
+		if (in->at < in->nhook)
+			find_functions(in);
+		else if (sites_ready(in) || ++in->tries == SITE_TRIES)
 			enter(s, PHASE_HOOK);
 		else
 			in->next = s->now + clock_ticks(&s->clock, SITE_MS);

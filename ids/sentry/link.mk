@@ -46,14 +46,16 @@ SENTRY_TEST_DIFF := $(O)/sentry-test/ids/sentry/loop.o $(O)/sentry-test/ids/sent
 SENTRY_TEST_OBJ := $(filter-out $(O)/sentry/ids/sentry/loop.o,$(SENTRY_OBJ)) $(SENTRY_TEST_DIFF)
 
 # As the core: one static PIE, only R_X86_64_RELATIVE, nothing undefined. libgcc for what the
-# compilers may call (128-bit arithmetic); the red zone that it uses is safe here.
+# compilers may call (128-bit arithmetic); the red zone that it uses is safe here. Stripped as the core
+# is; the symbols for a fault's address are in sentry.elf.debug.
 define SENTRY_LINK
 	@echo '  LD         $@'
 	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T ids/sentry/sentry.lds -o $@.tmp $(1) --start-group $(O)/libc.a \
 		$(O)/liblwip.a --end-group $(shell gcc -print-libgcc-file-name)
 	$(Q)tools/build/check-elf $@.tmp
-	$(Q)mv $@.tmp $@
+	$(Q)objcopy -S $@.tmp $@
+	$(Q)mv $@.tmp $@.debug
 endef
 SENTRY_LIBS := $(O)/libc.a $(O)/liblwip.a ids/sentry/sentry.lds tools/build/check-elf
 $(O)/sentry.elf: $(SENTRY_OBJ) $(SENTRY_LIBS)

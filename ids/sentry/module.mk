@@ -67,3 +67,11 @@ test_sentry_elf_DEPS = $(O)/sentry.elf $(O)/sentry-test.elf
 UNIT_TESTS += test_sentry_string
 test_sentry_string_SRC := tests/unit/test_sentry_string.c
 test_sentry_string_DEPS := ids/sentry/string.c
+
+# test_introspect includes introspect.c.
+UNIT_TESTS += test_introspect
+test_introspect_SRC = tests/unit/test_introspect.c $(FAKE_KERNEL) \
+	$(filter-out ids/sentry/introspect.c tests/unit/%,$(test_sentry_loop_SRC))
+test_introspect_CFLAGS = $(STACK_INC)
+test_introspect_DEPS = $(O)/host/liblwip.a ids/sentry/introspect.c
+test_introspect_LIBS = $(O)/host/liblwip.a

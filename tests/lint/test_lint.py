@@ -25,8 +25,10 @@ TIDY = ("net/dev/virtqueue.c", "arch/x86/ept.c", "arch/x86/mtrr.c", "arch/x86/cp
 # services of hv that everybody in the core may use, and the contracts, stand below arch/x86; they
 # include nothing but each other.
 SERVICES = tuple(f"hv/{name}.h" for name in (
-    "abi", "bootinfo", "config", "counter", "errno", "lock", "log", "machine", "panic", "unit"))
-CONTRACTS = ("hv/abi.h", "hv/config.h", "hv/errno.h", "hv/own_mac.h")
+    "abi", "bootinfo", "config", "counter", "errno", "lock", "log", "machine", "panic", "policy_text", "unit"))
+CONTRACTS = ("hv/abi.h", "hv/config.h", "hv/errno.h", "hv/own_mac.h", "hv/policy_text.h")
+# What the loader reads of the compiled rules: their seal.
+SEAL = "ids/rules/blob_policy.h"
 # What the core and the sentry's check of a failed VM entry both know; pure.
 VM_ENTRY = ("arch/x86/cpu.h", "arch/x86/vmx/control.h", "arch/x86/vmx/entry_record.h", "arch/x86/vmx/vmcs.h")
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -37,7 +39,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("net/stack/", ("net/stack/", *CONTRACTS)),
     ("ids/sentry/", ("ids/", "net/stack/", *CONTRACTS, *VM_ENTRY)),
     ("ids/", ("ids/", *CONTRACTS)),
-    ("boot/", ("boot/", *SERVICES)),
+    ("boot/", ("boot/", SEAL, *SERVICES)),
 )
 
 

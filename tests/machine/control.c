@@ -186,7 +186,9 @@ static void cr4_bits(void)
  * ------------------------------------------------------------------------------------------------
  */
 
-static uint64_t roots[ROOTS][512] __attribute__((aligned(8192)));
+/* Pairs begin at 8 KiB; the firmware loads an image at any page. */
+static uint64_t root_pages[ROOTS + 1][512] __attribute__((aligned(4096)));
+static uint64_t (*roots)[512];
 static uint64_t mark_pdpt[ROOTS][512] __attribute__((aligned(4096)));
 static uint64_t mark_pd[ROOTS][512] __attribute__((aligned(4096)));
 static uint64_t mark_pt[ROOTS][512] __attribute__((aligned(4096)));
@@ -194,6 +196,7 @@ static uint64_t marks[ROOTS][512] __attribute__((aligned(4096)));
 
 static void make_roots(void)
 {
+	roots = root_pages + ((uint64_t)root_pages / 4096 & 1);
 	for (uint64_t i = 0; i < ROOTS; i++) {
 		memcpy(roots[i], page_root, sizeof(roots[i]));
 		roots[i][1] = (uint64_t)mark_pdpt[i] | PTE_P | PTE_W;

@@ -98,6 +98,8 @@ class Run:
             self.outcome.boot_seconds = round(time.monotonic() - self.started, 3)
             self.outcome.boot_tsc = int(value) if value else None
             self.ui.stage("guest userspace")
+        elif name == "LAB-KEXEC":  # the script is about to start another kernel
+            self.booted = False
         elif name == "LAB-READY" and not self.ended:
             self.ready()
         elif name == "LAB-END":

@@ -225,8 +225,9 @@ void vmx_do_pending(struct vcpu *v)
 
 	if (work & WORK_INIT)
 		on_init(v);
-	/* A SIPI that finds the CPU outside of the wait-for-SIPI state is discarded (SDM 26.2), so one
-	 * that is to wait for it goes there at once. The others have been told to run the timers. */
+	/* A SIPI that finds the CPU outside of the wait-for-SIPI state is discarded (SDM 26.2), so
+	 * one that is to wait for it goes there at once. The others have been told to run the
+	 * timers. */
 	if (work & WORK_TIMER && vmread(VMCS_GUEST_ACTIVITY) != ACTIVITY_WAIT_SIPI) {
 		uint64_t next;
 
