@@ -241,6 +241,16 @@ void policy_attach(struct policy *p, const struct kernel *k, const struct procs 
 	name_missing(p);
 }
 
+void policy_unhooked(struct policy *p, const char *symbol)
+{
+	for (unsigned h = 0; h < HOOKS; h++)
+		if (strcmp(policy_hooks[h].symbol, symbol) == 0) {
+			p->on[h] = false;
+			p->reason[0] = 0;
+			name_missing(p);
+		}
+}
+
 const char *policy_reason(const struct policy *p)
 {
 	return p->reason;

@@ -46,6 +46,9 @@ struct probe_set policy_probes(struct policy *p);
  * was called, and while the kernel's structures are not known, hits do nothing. */
 void policy_attach(struct policy *p, const struct kernel *k, const struct procs *procs);
 
+/* The function `symbol` of policy_probes() can't be hooked after all. After policy_attach(). */
+void policy_unhooked(struct policy *p, const char *symbol);
+
 /* What of the lines this kernel can't be held to, as a sentence for the log; "": nothing. After
  * policy_attach(). */
 const char *policy_reason(const struct policy *p);

@@ -19,6 +19,7 @@
 #define SHARED	     4 /* probes on one function */
 #define LOOKUPS	     8 /* names of functions in one slice */
 #define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
+#define CALL	     0xe8
 
 static const uint8_t nop5[ABI_HOOK_BYTES] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 
@@ -107,6 +108,10 @@ static void tell(struct sentry *s, const char *state, const char *reason)
 	json_str(j, "kernel", kernel_banner(k));
 	json_str(j, "build_id", kernel_build_id(k));
 	json_u64(j, "hooks", in->nhook - in->missing);
+	if (*policy_reason(in->policy)) {
+		s->ops.log(s->ops.ctx, policy_reason(in->policy));
+		json_str(j, "policy", policy_reason(in->policy));
+	}
 	json_close(j);
 	eve_end(&s->eve, EVE_CLASS_HYPERVISOR);
 }
@@ -189,15 +194,28 @@ static void build_hooks(struct introspect *in)
 			add_probe(in, &in->set[i].probe[k], in->set[i].ctx);
 }
 
-/* The site of a function: its ftrace NOP, at its start or behind an ENDBR64. 0: none (yet). */
+/* A NOP, or a call that the guest's ftrace has made of it (functions may be traced from the boot
+ * on). Before ftrace_init() all sites call __fentry__. */
+static bool is_site(const struct introspect *in, uint64_t va, const uint8_t *bytes)
+{
+	int32_t distance;
+
+	if (bytes[0] != CALL)
+		return memcmp(bytes, nop5, sizeof(nop5)) == 0;
+	memcpy(&distance, bytes + 1, sizeof(distance));
+	uint64_t fentry = kernel_symbol(in->kernel, "__fentry__");
+	return fentry && va + ABI_HOOK_BYTES + (uint64_t)(int64_t)distance != fentry;
+}
+
+/* The site of a function, at its start or behind an ENDBR64. 0: none (yet). */
 static uint64_t find_site(const struct introspect *in, uint64_t function)
 {
 	uint8_t bytes[ENDBR + ABI_HOOK_BYTES];
 	if (gspace_read(kernel_space(in->kernel), function, bytes, sizeof(bytes)))
 		return 0;
-	if (memcmp(bytes, nop5, sizeof(nop5)) == 0)
+	if (is_site(in, function, bytes))
 		return function;
-	if (memcmp(bytes + ENDBR, nop5, sizeof(nop5)) == 0)
+	if (is_site(in, function + ENDBR, bytes + ENDBR))
 		return function + ENDBR;
 	return 0;
 }
@@ -256,6 +274,7 @@ static void set_hook(struct sentry *s, uint32_t number)
 	}
 	in->missing += !h->set;
 	if (!h->set) {
+		policy_unhooked(in->policy, h->symbol);
 		char line[160];
 		snprintf(line, sizeof(line), "introspection: %s is not watched: %s", h->symbol,
 			 !h->function ? "this kernel has no such function"
@@ -286,8 +305,6 @@ static void begin(struct sentry *s)
 	procs_attach(in->procs, in->kernel, sentry_now_ns(s));
 	views_attach(in->views, in->kernel, in->procs);
 	policy_attach(in->policy, in->kernel, in->procs);
-	if (*policy_reason(in->policy))
-		s->ops.log(s->ops.ctx, policy_reason(in->policy));
 	in->procs_next = in->views_next = in->policy_next = s->now;
 	build_hooks(in);
 	if (current != -ENOENT)
@@ -306,6 +323,7 @@ static void search(struct sentry *s)
 		break;
 	case KERNEL_SYMBOLS:
 	case KERNEL_UNKNOWN:
+		policy_attach(in->policy, in->kernel, in->procs);
 		tell(s, "fallback", kernel_reason(in->kernel));
 		enter(s, PHASE_NONE);
 		break;

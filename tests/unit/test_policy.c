@@ -759,6 +759,13 @@ static void test_kernel_without(void **state)
 	assert_non_null(strstr(policy_reason(p), "for: unlink, unlink-running"));
 	assert_int_equal(exec_file(user, fake_file("/x"), "x"), 13);
 	fake.no_symbol = NULL;
+	/* It has the function, but no place for a hook. */
+	use("deny exec\nalert bind\n");
+	policy_unhooked(p, "security_bprm_check");
+	assert_non_null(strstr(policy_reason(p), "for: exec, memfd-exec"));
+	policy_unhooked(p, "security_socket_bind");
+	policy_unhooked(p, "security_sb_mount");
+	assert_non_null(strstr(policy_reason(p), "for: exec, memfd-exec, bind"));
 	fake.no_member = "msg_name";
 	p = fake_policy("deny send\n");
 	assert_non_null(strstr(policy_reason(p), "for: send"));
