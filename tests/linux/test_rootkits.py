@@ -96,7 +96,7 @@ end() {
 step() {
 	name=$1 seconds=$2 user=$3
 	shift 3
-	setuidgid "$user" sleep 1000 &
+	su -s /bin/sh "$user" -c 'exec sleep 1000' &
 	pid=$!
 	sleep 1
 	begin "$name"
@@ -210,7 +210,7 @@ class Listings(Rootkits):
 
     BPF = r"""
 need mount -t tracefs tracefs /sys/kernel/tracing
-setuidgid root sleep 1000 &
+sleep 1000 &
 pid=$!
 sleep 1
 bpfdir hide $pid &
@@ -274,7 +274,7 @@ look 4
 kill $program
 need unshare -p -f -m --mount-proc sh -c '[ $$ = 1 ] && ls /proc | grep -cx "[0-9]*" && sleep 3 && ls /proc > /dev/null'
 look 1
-need setuidgid nobody sleep 1
+need su -s /bin/sh nobody -c 'sleep 1'
 echo 1 > /proc/sys/kernel/sched_schedstats
 look 1
 echo 0 > /proc/sys/kernel/sched_schedstats
