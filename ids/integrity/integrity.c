@@ -11,6 +11,7 @@
 
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
+	&check_cpu,
 	NULL,
 };
 
