@@ -12,6 +12,7 @@
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
 	&check_cpu,
+	&check_creds,
 	NULL,
 };
 

@@ -78,6 +78,9 @@ bool integrity_lstar(struct integrity *in, const struct integrity_write *w, uint
 void integrity_control(struct integrity *in, uint64_t rip, uint64_t values, uint64_t where,
 		       uint64_t tsc, uint64_t now_ns);
 
+/* ABI_EVENT_LOST: hits may be among what was lost. What only they explain is learned anew. */
+void integrity_lost(struct integrity *in);
+
 /* A slice of what is due: some 100,000 instructions, one million at most. Returns the TSC of the
  * next, 0: no kernel is known. */
 uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns);

@@ -140,3 +140,4 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
 extern const struct check check_cpu;
+extern const struct check check_creds;

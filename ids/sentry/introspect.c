@@ -434,6 +434,9 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 			s->introspect->integrity_next = s->now;
 		}
 		return true;
+	case ABI_EVENT_LOST:
+		integrity_lost(s->introspect->integrity);
+		return false; /* told by others */
 	case ABI_EVENT_CONTROL:
 		if (s->introspect->integrity_next)
 			integrity_control(s->introspect->integrity, r->a, r->b, r->c, s->now,

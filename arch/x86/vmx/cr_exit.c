@@ -135,8 +135,8 @@ static void guest_write_cr0(const struct vcpu *v, uint64_t value)
 		return;
 	}
 	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
-	value |= pin_keeps(v, ABI_CONTROL_CR0,
-			   (vmread(VMCS_GUEST_CR0) & ~mask) | (shadow & mask), value);
+	value |= pin_keeps(v, ABI_CONTROL_CR0, (vmread(VMCS_GUEST_CR0) & ~mask) | (shadow & mask),
+			   value);
 	follow(VMCS_GUEST_CR0, WATCHED_CR0, value);
 }
 
@@ -164,8 +164,7 @@ static void guest_write_cr4(const struct vcpu *v, uint64_t value)
 	}
 	vmwrite(VMCS_CR4_SHADOW, (shadow & ~(cleared | WATCHED_CR4)) | (value & WATCHED_CR4));
 	value |= pin_keeps(v, ABI_CONTROL_CR4,
-			   (vmread(VMCS_GUEST_CR4) & ~vmx_cr4_mask()) |
-				   (shadow & vmx_cr4_mask()),
+			   (vmread(VMCS_GUEST_CR4) & ~vmx_cr4_mask()) | (shadow & vmx_cr4_mask()),
 			   value);
 	follow(VMCS_GUEST_CR4, WATCHED_CR4, value);
 	vmwrite(VMCS_GUEST_CR4, vmread(VMCS_GUEST_CR4) & ~(cleared & ~vmx.caps.cr4_fixed0));
