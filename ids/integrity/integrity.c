@@ -11,9 +11,7 @@
 
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
-	&check_cpu,
-	&check_creds,
-	NULL,
+	&check_cpu, &check_creds, &check_patchers, &check_bpf, NULL,
 };
 
 _Static_assert(sizeof(checks) / sizeof(checks[0]) <= CHECKS + 1, "room for the checks");

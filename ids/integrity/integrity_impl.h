@@ -141,3 +141,5 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 
 extern const struct check check_cpu;
 extern const struct check check_creds;
+extern const struct check check_patchers;
+extern const struct check check_bpf;
