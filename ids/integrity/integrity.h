@@ -58,8 +58,17 @@ bool integrity_probes(struct integrity *in, uint32_t index, struct probe_set *se
 void integrity_attach(struct integrity *in, const struct kernel *k, const struct procs *procs,
 		      uint64_t tsc);
 
-/* ABI_EVENT_GUARD: the guest, at `rip` of CPU `cpu`, wrote to guarded memory at `gpa`. */
-void integrity_guard(struct integrity *in, uint64_t gpa, uint64_t rip, uint32_t cpu, uint64_t tsc);
+/* ABI_EVENT_GUARD: the guest writes to guarded memory. */
+struct integrity_write {
+	uint64_t gpa, rip;
+	uint64_t task;			 /* address of its task_struct, 0: unknown */
+	uint8_t before[ABI_GUARD_BYTES]; /* of the aligned block that holds gpa */
+};
+void integrity_guard(struct integrity *in, const struct integrity_write *w, uint64_t tsc);
+
+/* The core has hooked the function with this site: what is written there does not come as a guard's
+ * event, so it is looked at often. */
+void integrity_hooked(struct integrity *in, uint64_t va);
 
 /* A slice of what is due: some 100,000 instructions, one million at most. Returns the TSC of the
  * next, 0: no kernel is known. */

@@ -254,6 +254,8 @@ static void set_hook(struct sentry *s, uint32_t number)
 		s->ctl->hook = hook;
 		int64_t err = s->ops.call(s->ops.ctx, ABI_CALL_HOOK, number, 1);
 		h->set = err == 0;
+		if (h->set)
+			integrity_hooked(in->integrity, h->va);
 		if (err == -ENOTSUP)
 			in->refused = -ENOTSUP;
 	}
@@ -424,8 +426,9 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 		return true;
 	case ABI_EVENT_GUARD:
 		if (s->introspect->integrity_next) {
-			integrity_guard(s->introspect->integrity, r->a, r->b, (uint32_t)r->c,
-					s->now);
+			struct integrity_write w = {.gpa = r->a, .rip = r->b, .task = r->rsp};
+			memcpy(w.before, r->arg, sizeof(w.before));
+			integrity_guard(s->introspect->integrity, &w, s->now);
 			s->introspect->integrity_next = s->now;
 		}
 		return true;
