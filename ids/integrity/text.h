@@ -27,7 +27,7 @@ struct area {
 #define PAGES_AGAIN 32u
 #define WRITES	    16u
 #define TABLES	    2u
-#define FAULTS	    12u /* looked into in a step: names and owners cost up to 100,000 each */
+#define FAULTS	    12u	 /* looked into in a step: names and owners cost up to 100,000 each */
 #define TABLE_MAX   512u /* entries of a system-call table that are kept */
 
 /* 2 MiB of guest memory that the guest has written to. */
