@@ -10,15 +10,16 @@
 #include "ids/integrity/modules.h"
 #include "ids/integrity/owner.h"
 
-#define PASS_MS	   2000
-#define SUSPECT_MS 500
+#define PASS_MS	   1200
+#define PASSES	   1 /* of them one is over all tables, the others over the image and modules */
+#define SUSPECT_MS 400
 #define WAIT_MS	   20
 #define SLICE	   16u /* tables in a step, some 2,500 instructions each */
 #define SLICE_LIST 16u /* ranges of lists in a step */
 #define RANGES	   1024u
 #define KNOWN	   64u
-#define LOOKS	   4
-#define LOOKS_MS   2000
+#define LOOKS	   3
+#define LOOKS_MS   1000
 #define FAULTS	   32u
 #define TABLES_MAX 65536u /* of a pass */
 #define LEVELS	   5u
@@ -124,15 +125,20 @@ static bool is_known(struct check_run *run, uint64_t va, uint64_t gpa)
 	return false;
 }
 
-/* The name of a module that once had this memory. */
-static const char *once_of(const struct integrity *in, uint64_t va)
+/* Memory of a module that is known: if it is no longer listed, it is for modules.c to tell so. Or
+ * of one that was initialized a moment ago. */
+static bool was_module(const struct integrity *in, uint64_t va)
 {
-	for (uint32_t i = 0; in->modules && i < in->modules->count; i++) {
-		const struct module_copy *m = &in->modules->module[i];
-		if (m->va && va - m->base < m->size)
-			return m->name;
-	}
-	return "";
+	const struct module_table *t = in->modules;
+
+	for (uint32_t i = 0; t && i < t->count; i++)
+		if (t->module[i].va && va - t->module[i].base < t->module[i].size)
+			return true;
+	for (uint32_t i = 0; t && i < MODULES_RECENT; i++)
+		if (va >= t->recent[i].base && va < t->recent[i].end &&
+		    in->tsc - t->recent[i].tsc < integrity_ms(in, MODULES_RECENT_MS))
+			return true;
+	return false;
 }
 
 static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t size)
@@ -151,7 +157,7 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 	}
 	bool neighbour = va == s->run_end;
 	s->run_end = va + size;
-	if (neighbour || m->full || s->faults++ >= FAULTS)
+	if (neighbour || m->full || was_module(run->in, va) || s->faults++ >= FAULTS)
 		return;
 	if (!integrity_suspect(run->in, WHAT_CODE, va, gpa, LOOKS, LOOKS_MS))
 		return;
@@ -167,7 +173,7 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 		.reason = "executable memory that belongs to nothing listed",
 		.address = va,
 		.symbol = "",
-		.module = once_of(run->in, va),
+		.module = "",
 		.found = integrity_hex(text, bytes, sizeof(bytes)),
 	};
 	integrity_tell(run->in, &f);
@@ -179,17 +185,17 @@ static void look_at_table(struct check_run *run, const volatile uint64_t *entrie
 	struct code_state *s = run->state;
 	uint32_t level = s->level, shift = 12 + 9 * (level - 1);
 
-	for (uint32_t *i = &s->index[level]; *i < 512; ++*i) {
-		uint64_t e = entries[*i];
-		if (!(e & PRESENT) || e & NO_EXECUTE)
+	for (uint32_t i = s->index[level]; i < 512; i++) {
+		uint64_t e = entries[i];
+		if ((e & (PRESENT | NO_EXECUTE)) != PRESENT)
 			continue;
-		uint64_t va = s->va[level] + ((uint64_t)*i << shift);
+		uint64_t va = s->va[level] + ((uint64_t)i << shift);
 		if (level == 1 || e & LARGE) {
 			uint64_t size = 1ull << shift;
 			found(run, va, e & FRAME & ~(size - 1), size);
 			continue;
 		}
-		++*i;
+		s->index[level] = i + 1;
 		s->level = level - 1;
 		s->table[level - 1] = e & FRAME;
 		s->va[level - 1] = va;
@@ -209,7 +215,8 @@ static bool look_at_tables(struct check_run *run)
 		s->level = space->levels;
 		s->table[s->level] = space->root;
 		s->va[s->level] = ~0ull << (12 + 9 * space->levels); /* sign-extended below */
-		s->index[s->level] = 256;
+		/* The last top entry maps the image and modules, and is no large one. */
+		s->index[s->level] = s->passes % PASSES ? 511 : 256;
 	}
 	for (uint32_t i = 0; i < SLICE && s->level <= space->levels; i++) {
 		const volatile void *page = space->mem->page(space->mem->ctx, s->table[s->level]);
@@ -246,7 +253,9 @@ static uint64_t step(struct check_run *run)
 	default:
 		if (!look_at_tables(run))
 			return 4;
-		s->passes++;
+		run->in->stats.tables = s->tables;
+		if (!s->faults || !s->passes) /* else the same tables again */
+			s->passes++;
 		s->phase = PHASE_WAIT;
 		return s->faults ? SUSPECT_MS : PASS_MS;
 	}

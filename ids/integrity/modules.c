@@ -10,7 +10,8 @@
 #define SLICE	 8u  /* modules in a step, some 5,000 instructions each */
 #define JUDGE	 64u
 #define LOOKS	 3
-#define LOOKS_MS 1500
+#define LOOKS_MS 1000
+#define GOING_MS 30000
 #define LIST_MAX 1024u
 
 enum phase { PHASE_IDLE, PHASE_WALK, PHASE_JUDGE };
@@ -46,20 +47,19 @@ static uint64_t text_frame(const struct integrity *in, uint64_t base)
 	return gspace_translate(kernel_space(in->k), base, &at) || !at.exec ? 0 : at.gpa;
 }
 
-static void learn(struct check_run *run, uint64_t va, bool listed)
+static void learn(struct check_run *run, const struct kernel_module *m, bool listed)
 {
 	struct module_table *t = run->memory;
 	struct modules_state *s = run->state;
-	struct kernel_module m;
 	struct module_copy *known;
 
-	if (!kernel_module_read(run->in->k, va, &m) || !m.parts)
+	if (!m->parts)
 		return; /* it has no memory yet */
-	known = find_known(t, va, m.part[0].base);
+	known = find_known(t, m->va, m->part[0].base);
 	if (!known && (known = new_known(t))) {
 		*known = (struct module_copy){
-			.va = va, .base = m.part[0].base, .size = m.part[0].size};
-		memcpy(known->name, m.name, sizeof(known->name));
+			.va = m->va, .base = m->part[0].base, .size = m->part[0].size};
+		memcpy(known->name, m->name, sizeof(known->name));
 		run->in->stats.modules++;
 	}
 	if (!known)
@@ -75,8 +75,15 @@ static void hit_init(void *ctx, struct probe_hit *hit)
 {
 	struct check_run *run = ctx;
 
-	if (run->in->k && run->next)
-		learn(run, hit->arg[0], false);
+	struct module_table *t = run->memory;
+	struct kernel_module m;
+
+	if (!run->in->k || !run->next || !kernel_module_read(run->in->k, hit->arg[0], &m))
+		return;
+	learn(run, &m, false);
+	for (uint32_t i = 0; i < m.parts; i++)
+		t->recent[t->recent_at++ % MODULES_RECENT] = (struct module_recent){
+			m.part[i].base, m.part[i].base + m.part[i].size, hit->tsc};
 }
 
 /* A slice of the list. True: it has ended. */
@@ -88,6 +95,7 @@ static bool walk(struct check_run *run)
 	uint64_t link = (uint64_t)kernel_offset(run->in->k, "module", "list");
 
 	for (uint32_t i = 0; i < SLICE; i++) {
+		struct kernel_module m;
 		if (gspace_u64(space, s->node ? s->node : head, &s->node) || !s->node ||
 		    s->steps++ == LIST_MAX) {
 			s->broken = true;
@@ -95,9 +103,23 @@ static bool walk(struct check_run *run)
 		}
 		if (s->node == head)
 			return true;
-		learn(run, s->node - link, true);
+		if (kernel_module_read(run->in->k, s->node - link, &m))
+			learn(run, &m, true);
 	}
 	return false;
+}
+
+/* Is it being unloaded, by its own word? That may take a while, but not for ever. */
+static bool is_going(struct check_run *run, const struct module_copy *m)
+{
+	int64_t state = kernel_offset(run->in->k, "module", "state"), live;
+	uint32_t now;
+
+	if (state < 0 || gspace_u32(kernel_space(run->in->k), m->va + (uint64_t)state, &now))
+		return false;
+	if (kernel_enum(run->in->k, "MODULE_STATE_LIVE", &live))
+		live = 0;
+	return now != live;
 }
 
 static void judge(struct check_run *run, struct module_copy *m)
@@ -117,7 +139,8 @@ static void judge(struct check_run *run, struct module_copy *m)
 		in->stats.modules--;
 		return;
 	}
-	if (!integrity_suspect(in, WHAT_MODULE, m->va, m->base, LOOKS, LOOKS_MS))
+	if (!integrity_suspect(in, WHAT_MODULE, m->va, m->base, LOOKS,
+			       is_going(run, m) ? GOING_MS : LOOKS_MS))
 		return;
 	const struct finding f = {
 		.what = WHAT_MODULE,
@@ -135,7 +158,8 @@ static const char *attach(struct check_run *run)
 {
 	struct module_table *t = run->memory;
 
-	t->count = 0;
+	t->count = t->recent_at = 0;
+	memset(t->recent, 0, sizeof(t->recent));
 	run->in->modules = t;
 	return !kernel_symbol(run->in->k, "modules") ||
 			       kernel_offset(run->in->k, "module", "list") < 0

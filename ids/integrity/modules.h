@@ -17,7 +17,17 @@ struct module_copy {
 	char name[56];
 };
 
+/* Memory of a module that was about to be initialized: its init part goes a while later. */
+struct module_recent {
+	uint64_t base, end, tsc;
+};
+
+#define MODULES_RECENT	  64u
+#define MODULES_RECENT_MS 10000
+
 struct module_table {
+	uint32_t recent_at;
+	struct module_recent recent[MODULES_RECENT];
 	uint32_t count; /* places used, some of them free */
 	struct module_copy module[MODULES_KNOWN];
 };

@@ -7,7 +7,7 @@
 #include "ids/integrity/integrity_impl.h"
 #include "ids/proc/task.h"
 
-#define PASS_MS	    1000 /* between passes */
+#define PASS_MS	    2000 /* between passes */
 #define SUSPECT_MS  60	 /* while something is wrong */
 #define WAIT_MS	    20
 #define SLICE	    64u /* translations in a step */
