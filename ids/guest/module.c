@@ -4,10 +4,11 @@
 #include "hv/errno.h"
 #include "ids/guest/kernel_impl.h"
 
-#define MODULES_MAX 1024
-#define SYMBOLS_MAX 16384
-#define SYM_SIZE    24 /* Elf64_Sym: name (4), info, other, section (2), value (8), size (8) */
-#define PARTS	    8
+#define MODULES_MAX  1024
+#define SYMBOLS_MAX  16384
+#define SYM_SIZE     24 /* Elf64_Sym: name (4), info, other, section (2), value (8), size (8) */
+#define SYMBOLS_READ 64 /* at a time */
+#define PARTS	     8
 
 static void add_part(struct kernel_module *m, uint64_t base, uint64_t size)
 {
@@ -56,7 +57,7 @@ static void read_parts(const struct kernel *k, uint64_t va, struct kernel_module
 	}
 }
 
-static bool read_module(const struct kernel *k, uint64_t va, struct kernel_module *m)
+bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *m)
 {
 	int64_t name = kernel_offset(k, "module", "name");
 
@@ -78,7 +79,7 @@ bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module 
 	for (uint32_t i = 0; i <= index; i++)
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
-	return read_module(k, node - (uint64_t)list, module);
+	return kernel_module_read(k, node - (uint64_t)list, module);
 }
 
 /* The nearest symbol at or below `va` in the module's own table. */
@@ -89,7 +90,7 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 	int64_t tab = kernel_offset(k, "mod_kallsyms", "symtab"),
 		num = kernel_offset(k, "mod_kallsyms", "num_symtab");
 	int64_t str = kernel_offset(k, "mod_kallsyms", "strtab");
-	uint64_t table, symtab, strtab, best = 0;
+	uint64_t table, symtab, strtab, best = 0, sym[SYMBOLS_READ][SYM_SIZE / 8];
 	uint32_t count, name = 0;
 
 	if (at < 0 || tab < 0 || num < 0 || str < 0 ||
@@ -99,12 +100,14 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 	    gspace_u64(&k->space, table + (uint64_t)str, &strtab))
 		return;
 	for (uint32_t i = 1; i < count && i < SYMBOLS_MAX; i++) {
-		uint64_t sym[SYM_SIZE / 8];
-		if (gspace_read(&k->space, symtab + i * (uint64_t)SYM_SIZE, sym, sizeof(sym)))
+		uint32_t n = (i - 1) % SYMBOLS_READ;
+		uint64_t left = (count < SYMBOLS_MAX ? count : SYMBOLS_MAX) - i;
+		if (!n && gspace_read(&k->space, symtab + i * (uint64_t)SYM_SIZE, sym,
+				      (left < SYMBOLS_READ ? left : SYMBOLS_READ) * SYM_SIZE))
 			return;
-		if (sym[1] <= va && sym[1] > best) {
-			best = sym[1];
-			name = (uint32_t)sym[0];
+		if (sym[n][1] <= va && sym[n][1] > best) {
+			best = sym[n][1];
+			name = (uint32_t)sym[n][0];
 		}
 	}
 	if (best && gspace_string(&k->space, strtab + name, symbol, KERNEL_NAME_MAX) > 0)
@@ -127,7 +130,7 @@ bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_mo
 
 	for (uint32_t i = 0; head && list >= 0 && i < MODULES_MAX; i++) {
 		if (gspace_u64(&k->space, node, &node) || node == head || !node ||
-		    !read_module(k, node - (uint64_t)list, module))
+		    !kernel_module_read(k, node - (uint64_t)list, module))
 			return false;
 		if (part_holding(module, va))
 			return true;
