@@ -17,7 +17,7 @@
 #define SETS	     6
 #define SOON_MS	     200
 #define SHARED	     4 /* probes on one function */
-#define LOOKUPS	     8 /* names of functions in one slice */
+#define LOOKUPS	     4 /* names of functions in one slice */
 #define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
 
 static const uint8_t nop5[ABI_HOOK_BYTES] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
