@@ -36,14 +36,20 @@ enum hook_next upcall_hook(struct hook_hit *hit, uint64_t *to);
 /* A hooked site holds these bytes, neither NOP, CALL nor breakpoint. */
 void upcall_hook_odd(uint32_t id, uint64_t bytes, uint32_t cpu);
 
-/* The guest wrote to guarded memory, which is open now. */
-void upcall_guard_write(uint64_t gpa, uint64_t rip, uint32_t cpu);
+/* The guest writes to guarded memory, which is open now. `before`: what stood around `gpa`. */
+void upcall_guard_write(uint64_t gpa, uint64_t rip, uint64_t current, uint32_t cpu,
+			const uint64_t before[ABI_GUARD_BYTES / 8]);
 
 /* What a CPU ran at a random moment. */
 void upcall_sample(uint64_t current, uint64_t cr3, uint32_t cpu, bool user);
 
-/* The guest wrote IA32_LSTAR. */
-void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57);
+/* The guest wrote IA32_LSTAR; refused: in vain. */
+void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57, bool refused);
+
+/* The guest's code at `rip` cleared watched bits of a control register; refused: not all of them.
+ */
+void upcall_control(enum abi_control reg, uint64_t old, uint64_t now, uint64_t rip, uint32_t cpu,
+		    bool refused);
 
 /* Run due timers; returns the next deadline (TSC) or 0. */
 uint64_t upcall_timers(uint64_t now);

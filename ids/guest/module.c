@@ -83,22 +83,29 @@ static bool read_name(const struct kernel *k, const struct layout *l, struct ker
 	return gspace_string(&k->space, m->va + (uint64_t)l->name, m->name, sizeof(m->name)) >= 0;
 }
 
+bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module)
+{
+	struct layout l;
+
+	memset(module, 0, sizeof(*module));
+	module->va = va;
+	if (!find_layout(k, &l) || !read_name(k, &l, module))
+		return false;
+	read_parts(k, &l, module);
+	return true;
+}
+
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	struct layout l;
+	int64_t list = kernel_offset(k, "module", "list");
 
-	if (!head || index >= MODULES_MAX || !find_layout(k, &l))
+	if (!head || list < 0 || index >= MODULES_MAX)
 		return false;
 	for (uint32_t i = 0; i <= index; i++)
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
-	memset(module, 0, sizeof(*module));
-	module->va = node - (uint64_t)l.list;
-	if (!read_name(k, &l, module))
-		return false;
-	read_parts(k, &l, module);
-	return true;
+	return kernel_module_read(k, node - (uint64_t)list, module);
 }
 
 /* The nearest symbol at or below `va` in the module's own table. */
@@ -135,14 +142,20 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 		*offset = va - best;
 }
 
-bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module *module,
-		      char symbol[KERNEL_NAME_MAX], uint64_t *offset)
+/* The part of the module that holds `va`; NULL: none. */
+static const uint64_t *part_holding(const struct kernel_module *module, uint64_t va)
+{
+	for (uint32_t p = 0; p < module->parts; p++)
+		if (va - module->part[p].base < module->part[p].size)
+			return &module->part[p].base;
+	return NULL;
+}
+
+bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
 	struct layout l;
 
-	symbol[0] = 0;
-	*offset = 0;
 	if (!head || !find_layout(k, &l))
 		return false;
 	for (uint32_t i = 0; i < MODULES_MAX; i++) {
@@ -151,14 +164,20 @@ bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module 
 		memset(module, 0, sizeof(*module));
 		module->va = node - (uint64_t)l.list;
 		read_parts(k, &l, module);
-		for (uint32_t p = 0; p < module->parts; p++) {
-			if (va - module->part[p].base >= module->part[p].size)
-				continue;
-			*offset = va - module->part[p].base;
-			(void)read_name(k, &l, module);
-			nearest_symbol(k, module->va, va, symbol, offset);
-			return true;
-		}
+		if (part_holding(module, va))
+			return read_name(k, &l, module);
 	}
 	return false;
+}
+
+bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module *module,
+		      char symbol[KERNEL_NAME_MAX], uint64_t *offset)
+{
+	symbol[0] = 0;
+	*offset = 0;
+	if (!kernel_module_holding(k, va, module))
+		return false;
+	*offset = va - *part_holding(module, va);
+	nearest_symbol(k, module->va, va, symbol, offset);
+	return true;
 }
