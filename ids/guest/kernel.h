@@ -113,7 +113,7 @@ struct kernel_member {
 };
 /* `path`: a member, also one of a nested anonymous structure or union, or several joined by dots
  * ("mm.pgd", "sk.__sk_common.skc_daddr" step into embedded structures, not through pointers).
- * What can be asked is what the table of wanted members (kernel_wanted.h) lists: it is resolved at
+ * What can be asked is what the table of wanted members (wanted.h) lists: it is resolved at
  * the anchor, and the rest of BTF is not kept. 0; -ENOENT: this kernel has none. */
 int kernel_member(const struct kernel *k, const char *structure, const char *path,
 		  struct kernel_member *member);
