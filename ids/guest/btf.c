@@ -363,10 +363,11 @@ static uint32_t walk_piece(struct kernel *k, uint32_t n, uint32_t *cost, bool *l
 		uint32_t info;
 		memcpy(&info, k->buffer + off + 4, 4);
 		uint32_t size = 12 + trailing(info);
-		*last = size > room - off || id >= BTF_PLACES * BTF_STRIDE;
-		if (*last)
+		if (size > room - off || id == BTF_PLACES * BTF_STRIDE) {
+			*last = true;
 			break;
-		if (id % BTF_STRIDE == 0 || id == 1)
+		}
+		if (id % BTF_STRIDE == 0)
 			b->place[id / BTF_STRIDE] = b->at + off;
 		if (NAMED >> kind_of(info) & 1) {
 			struct type type;

@@ -36,12 +36,12 @@ struct resolved {
 
 #define WANTED_SLOTS 1024 /* more than twice as many as members */
 
-#define WANTED_STARTS 1024
+#define WANTED_STARTS 4096
 
 /* The place in kernel.wanted_start of a name's first 8 bytes, those behind its end being 0. */
 static inline uint32_t wanted_start(uint64_t first)
 {
-	return (uint32_t)(first * 0x9e3779b97f4a7c15ull >> 54);
+	return (uint32_t)(first * 0x9e3779b97f4a7c15ull >> 52);
 }
 
 struct wanted_slot {
@@ -123,6 +123,30 @@ int image_find(struct kernel *k);
 /* Steps of the search; each works on about `budget` bytes and sets k->step when it is done. */
 void kallsyms_step(struct kernel *k, uint32_t budget);
 void btf_step(struct kernel *k, uint32_t budget);
+
+/* Between kallsyms.c and kallsyms_search.c: steps until the tables are found; room for their copies
+ * (false: none); the hashes of the token table's strings. */
+void kallsyms_search(struct kernel *k, uint32_t budget);
+bool kallsyms_allocate(struct kernel *k, uint32_t groups);
+void kallsyms_hash_tokens(struct kallsyms *s);
+
+#define KALLSYMS_GROUP	256 /* names for each marker */
+#define KALLSYMS_TOKENS 512 /* of a name at most (KSYM_NAME_LEN since 6.1) */
+
+/* One name at `at`: its number of tokens, and where they begin. False: it leaves the table. Lengths
+ * of 128 and more take two bytes (since 6.1). */
+static inline bool kallsyms_name(const uint8_t *names, uint32_t size, uint32_t *at, uint32_t *len)
+{
+	if (*at >= size)
+		return false;
+	*len = names[(*at)++];
+	if (*len & 0x80) {
+		if (*at >= size)
+			return false;
+		*len = (*len & 0x7f) | (uint32_t)names[(*at)++] << 7;
+	}
+	return *len > 0 && *len <= KALLSYMS_TOKENS && *len <= size - *at;
+}
 
 uint64_t kallsyms_address(const struct kallsyms *s, uint32_t symbol);
 uint64_t kallsyms_find(const struct kallsyms *s, const char *name);

@@ -21,7 +21,7 @@ const struct wanted wanted_structures[] = {
 	{"pid", "level numbers tasks count"},
 	{"upid", "nr ns"},
 	{"pid_namespace", "idr idr.idr_rt.xa_head level parent pid_allocated child_reaper ns"},
-	{"idr", "idr_rt idr_base idr_next"},
+	{"idr", "idr_rt idr_rt.xa_head idr_base idr_next"},
 	{"xarray", "xa_head xa_flags"},
 	{"xa_node", "shift offset count slots parent"},
 	{"nsproxy", "pid_ns_for_children net_ns mnt_ns uts_ns"},
@@ -65,10 +65,14 @@ const struct wanted wanted_structures[] = {
 	{"module_layout", "base size text_size ro_size ro_after_init_size"},
 	{"mod_kallsyms", "symtab num_symtab strtab"},
 	/* patching of text */
-	{"ftrace_ops", "func next flags private trampoline trampoline_size"},
+	{"ftrace_ops", "func next flags private trampoline trampoline_size func_hash"},
+	{"ftrace_ops_hash", "filter_hash"},
+	{"ftrace_hash", "size_bits buckets count"},
+	{"ftrace_func_entry", "hlist ip"},
 	{"ftrace_page", "next records index"},
 	{"dyn_ftrace", "ip flags"},
-	{"kprobe", "hlist addr pre_handler post_handler flags ainsn opcode"},
+	{"kprobe", "hlist list addr pre_handler post_handler flags ainsn opcode"},
+	{"kretprobe", "kp handler entry_handler"},
 	{"arch_specific_insn", "insn"},
 	{"kprobe_insn_cache", "pages"},
 	{"kprobe_insn_page", "list insns"},
@@ -77,8 +81,9 @@ const struct wanted wanted_structures[] = {
 	{"vm_struct", "next addr size flags pages nr_pages caller"},
 	{"vmap_area", "va_start va_end rb_node list vm"},
 	/* bpf */
-	{"bpf_prog", "pages type expected_attach_type len jited_len aux bpf_func"},
-	{"bpf_prog_aux", "id name ksym attach_func_name used_map_cnt used_maps"},
+	{"bpf_prog", "pages type expected_attach_type len jited_len aux bpf_func insnsi"},
+	{"bpf_prog_aux", "id name ksym attach_func_name used_map_cnt used_maps user"},
+	{"user_struct", "uid"},
 	{"bpf_ksym", "start end name lnode prog"},
 	{"bpf_prog_pack", "list ptr"},
 	{"bpf_raw_event_map", "tp bpf_func num_args"},
@@ -107,6 +112,7 @@ const struct wanted wanted_enums[] = {
 				"READING_KEXEC_INITRAMFS READING_POLICY"},
 	{"kernel_load_data_id", "LOADING_FIRMWARE LOADING_MODULE LOADING_KEXEC_IMAGE "
 				"LOADING_KEXEC_INITRAMFS LOADING_POLICY"},
+	{"bpf_attach_type", "BPF_MODIFY_RETURN"},
 	{"proc_hidepid", "HIDEPID_OFF HIDEPID_NO_ACCESS HIDEPID_INVISIBLE HIDEPID_NOT_PTRACEABLE"},
 };
 const uint32_t wanted_enum_count = COUNT(wanted_enums);

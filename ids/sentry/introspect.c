@@ -6,6 +6,7 @@
 
 #include "hv/errno.h"
 #include "ids/guest/probe.h"
+#include "ids/integrity/integrity.h"
 #include "ids/policy/policy.h"
 #include "ids/proc/procs.h"
 #include "ids/proc/views.h"
@@ -14,7 +15,7 @@
 #define SEARCH_MS    1
 #define SITE_MS	     5 /* between two looks whether the guest has made NOPs of its ftrace sites */
 #define SITE_TRIES   2000 /* then it never will */
-#define SETS	     6
+#define SETS	     12
 #define SOON_MS	     200
 #define SHARED	     4 /* probes on one function */
 #define LOOKUPS	     8 /* names of functions in one slice */
@@ -59,8 +60,9 @@ struct introspect {
 	struct procs *procs;
 	struct views *views;
 	struct policy *policy;
-	struct blob blob;			      /* its lines */
-	uint64_t procs_next, views_next, policy_next; /* TSC, 0: nothing is due */
+	struct blob blob; /* its lines */
+	struct integrity *integrity;
+	uint64_t procs_next, views_next, policy_next, integrity_next; /* TSC, 0: nothing is due */
 };
 
 const volatile void *introspect_page(void *ctx, uint64_t gpa)
@@ -127,6 +129,7 @@ void introspect_stats(const struct sentry *s, struct json *j)
 	json_u64(j, "samples", in->samples);
 	const struct procs_stats *p = procs_stats(in->procs);
 	const struct views_stats v = views_stats(in->views);
+	const struct integrity_stats i = integrity_stats(in->integrity);
 	const struct eve_field fields[] = {
 		EVE_FIELD_U64("tasks", procs_count(in->procs)),
 		EVE_FIELD_U64("forks", p->forks),
@@ -148,6 +151,15 @@ void introspect_stats(const struct sentry *s, struct json *j)
 		EVE_FIELD_U64("policy_denied", policy_stats(in->policy)->denied),
 		EVE_FIELD_U64("policy_told", policy_stats(in->policy)->told),
 		EVE_FIELD_U64("policy_held", policy_stats(in->policy)->held),
+		EVE_FIELD_U64("integrity_checks", i.checks),
+		EVE_FIELD_U64("integrity_found", i.found),
+		EVE_FIELD_U64("integrity_held", i.held),
+		EVE_FIELD_U64("integrity_guard_hits", i.guard_hits),
+		EVE_FIELD_U64("integrity_baseline", i.text_pages),
+		EVE_FIELD_U64("integrity_sites", i.sites),
+		EVE_FIELD_U64("integrity_pages", i.pages),
+		EVE_FIELD_U64("integrity_passes", i.passes),
+		EVE_FIELD_U64("integrity_slices", i.slices),
 	};
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
 }
@@ -305,7 +317,8 @@ static void begin(struct sentry *s)
 	procs_attach(in->procs, in->kernel, sentry_now_ns(s));
 	views_attach(in->views, in->kernel, in->procs);
 	policy_attach(in->policy, in->kernel, in->procs);
-	in->procs_next = in->views_next = in->policy_next = s->now;
+	integrity_attach(in->integrity, in->kernel, in->procs, s->now);
+	in->procs_next = in->views_next = in->policy_next = in->integrity_next = s->now;
 	build_hooks(in);
 	if (current != -ENOENT)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
@@ -355,6 +368,8 @@ static void step_parts(struct sentry *s)
 		in->views_next = views_step(in->views, s->now, sentry_now_ns(s));
 	if (in->policy_next && s->now >= in->policy_next)
 		in->policy_next = policy_step(in->policy, s->now, sentry_now_ns(s));
+	if (in->integrity_next && s->now >= in->integrity_next)
+		in->integrity_next = integrity_step(in->integrity, s->now, sentry_now_ns(s));
 }
 
 void introspect_step(struct sentry *s)
@@ -395,6 +410,8 @@ uint64_t introspect_deadline(const struct sentry *s)
 		next = in->views_next;
 	if (in->policy_next && (!next || in->policy_next < next))
 		next = in->policy_next;
+	if (in->integrity_next && (!next || in->integrity_next < next))
+		next = in->integrity_next;
 	return next;
 }
 
@@ -405,13 +422,19 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 {
 	struct introspect *in = s->introspect;
 
-	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. */
-	if (r->c & UINT32_MAX)
+	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. Of a kernel
+	 * that is known a write may be something else than the start of another. */
+	const struct integrity_write w = {r->a, r->b, (uint32_t)r->c, r->c & ABI_LSTAR_REFUSED};
+	if (in->integrity_next ? !integrity_lstar(in->integrity, &w, s->now, sentry_now_ns(s))
+			       : w.cpu != 0)
 		return;
+	if (!(r->c & ABI_LSTAR_AGAIN))
+		s->ops.call(s->ops.ctx, ABI_CALL_WATCH, 0, 0);
 	s->ops.call(s->ops.ctx, ABI_CALL_GUEST, 0, 0);
 	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
 	in->next = s->now;
 	in->procs_next = in->views_next = in->policy_next = in->ready_since = 0;
+	in->integrity_next = 0;
 	enter(s, PHASE_SEARCH);
 }
 
@@ -434,6 +457,20 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 		ran(s->introspect, r->a, s->now);
 		return true;
 	case ABI_EVENT_GUARD:
+		if (s->introspect->integrity_next) {
+			integrity_guard(s->introspect->integrity, r->a, r->b, (uint32_t)r->c,
+					s->now);
+			s->introspect->integrity_next = s->now;
+		}
+		return true;
+	case ABI_EVENT_LOST:
+		integrity_lost(s->introspect->integrity);
+		return false; /* told by others */
+	case ABI_EVENT_CONTROL:
+		if (s->introspect->integrity_next)
+			integrity_control(s->introspect->integrity, r->a, r->b, r->c, s->now,
+					  sentry_now_ns(s));
+		return true;
 	case ABI_EVENT_SITE:
 		return true;
 	default:
@@ -488,6 +525,24 @@ void introspect_hit(struct sentry *s, const struct abi_request *r)
 		decide(s, r, deny);
 }
 
+static struct integrity *create_integrity(struct sentry *s)
+{
+	const struct integrity_ops ops = {
+		.ctx = s->ops.ctx,
+		.alloc = s->ops.alloc,
+		.eve = &s->eve,
+		.tsc_hz = s->clock.hz,
+		.key = s->random * 0x9e3779b97f4a7c15ull,
+		.ncpu = s->ctl->ncpu,
+		.pin = s->ctl->config.pin,
+		.mem = {s, introspect_page},
+		.call = s->ops.call,
+		.cpu = &s->ctl->cpu,
+		.log = s->ops.log,
+	};
+	return integrity_create(&ops);
+}
+
 int introspect_init(struct sentry *s)
 {
 	struct introspect *in = s->ops.alloc(s->ops.ctx, sizeof(*in));
@@ -512,11 +567,15 @@ int introspect_init(struct sentry *s)
 	const void *rules = (const void *)(uintptr_t)s->ctl->rules;
 	bool lines = s->ctl->rules_size && !blob_open(&in->blob, rules, s->ctl->rules_size);
 	in->policy = policy_create(&policy, lines ? &in->blob : NULL);
-	if (!in->kernel || !in->procs || !in->views || !in->policy)
+	in->integrity = create_integrity(s);
+	if (!in->kernel || !in->procs || !in->views || !in->policy || !in->integrity)
 		return -ENOMEM;
 	/* Policy first: who calls commit_creds() is what it was before. */
 	in->set[in->nset++] = policy_probes(in->policy);
 	in->set[in->nset++] = procs_probes(in->procs);
 	in->set[in->nset++] = views_probes(in->views);
+	for (uint32_t i = 0;
+	     in->nset < SETS && integrity_probes(in->integrity, i, &in->set[in->nset]); i++)
+		in->nset++;
 	return 0;
 }

@@ -52,7 +52,8 @@ test_entry_check_SRC := tests/unit/test_entry_check.c $(EXPLAIN_SRC)
 
 UNIT_TESTS += test_sentry_loop
 test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/introspect.c \
-	ids/sentry/process.c $(GUEST_SRC) $(PROC_SRC) $(VIEWS_SRC) $(filter-out $(IDS_SRC),$(POLICY_SRC)) \
+	ids/sentry/process.c $(GUEST_SRC) $(PROC_SRC) $(VIEWS_SRC) $(INTEGRITY_SRC) \
+	$(filter-out $(IDS_SRC),$(POLICY_SRC)) \
 	ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
 test_sentry_loop_CFLAGS = $(STACK_INC)
 test_sentry_loop_DEPS = $(O)/host/liblwip.a

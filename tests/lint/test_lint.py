@@ -19,7 +19,9 @@ TEST_TIMEOUT = 900.0
 # Pure logic: compiled for the host, so clang-tidy needs no special headers.
 TIDY = ("net/dev/virtqueue.c", "arch/x86/ept.c", "arch/x86/mtrr.c", "arch/x86/cpuid_policy.c", "arch/x86/vmx/control.c",
         "arch/x86/vmx/cr3_target.c", "arch/x86/vmx/bitmap.c", "hv/config.c", "boot/elf.c", "ids/packet/decode.c",
-        "ids/packet/ip.c", "ids/rules/blob.c", "ids/rules/matcher.c", "ids/eve/json.c", "ids/eve/channel.c")
+        "ids/packet/ip.c", "ids/rules/blob.c", "ids/rules/matcher.c", "ids/eve/json.c", "ids/eve/channel.c",
+        "ids/guest/mem.c", "ids/guest/image.c", "ids/guest/kallsyms.c", "ids/guest/kallsyms_search.c", "ids/guest/btf.c",
+        "ids/guest/module.c", "ids/guest/kernel.c", "ids/proc/task.c", "ids/proc/procs.c")
 
 # The layers: which of the project's headers a file may include, by the first folder that fits. Small
 # services of hv that everybody in the core may use, and the contracts, stand below arch/x86; they

@@ -1,0 +1,180 @@
+/* See integrity.h: the table of checks, and what they share. */
+#include "ids/integrity/integrity.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "hv/errno.h"
+#include "ids/integrity/integrity_impl.h"
+
+#define SUSPECT_MS 10000 /* a suspicion that nobody repeats for so long is none */
+
+/* In the order in which they are begun; NULL ends it. */
+static const struct check *const checks[] = {
+	&check_cpu, &check_creds, &check_patchers, &check_bpf, NULL,
+};
+
+_Static_assert(sizeof(checks) / sizeof(checks[0]) <= CHECKS + 1, "room for the checks");
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static int add_check(struct integrity *in, const struct check *check)
+{
+	struct check_run *run = &in->run[in->runs++];
+
+	*run = (struct check_run){.in = in, .check = check};
+	if (check->size)
+		run->state = in->ops.alloc(in->ops.ctx, check->size);
+	if (check->memory)
+		run->memory = in->ops.alloc(in->ops.ctx, check->memory);
+	return (check->size && !run->state) || (check->memory && !run->memory) ? -ENOMEM : 0;
+}
+
+struct integrity *integrity_create(const struct integrity_ops *ops)
+{
+	struct integrity *in = ops->alloc(ops->ctx, sizeof(*in));
+
+	if (!in)
+		return NULL;
+	in->ops = *ops;
+	for (uint32_t i = 0; checks[i]; i++)
+		if (add_check(in, checks[i]))
+			return NULL;
+	return in;
+}
+
+bool integrity_probes(struct integrity *in, uint32_t index, struct probe_set *set)
+{
+	for (uint32_t i = 0; i < in->runs; i++) {
+		struct check_run *run = &in->run[i];
+		if (!run->check->probe_count || index--)
+			continue;
+		*set = (struct probe_set){run->check->probe, run->check->probe_count, run};
+		return true;
+	}
+	return false;
+}
+
+static void begin(struct check_run *run)
+{
+	struct integrity *in = run->in;
+	const char *reason;
+
+	if (run->state)
+		memset(run->state, 0, run->check->size);
+	reason = run->check->attach(run);
+	run->next = reason ? 0 : in->tsc + 1;
+	in->stats.checks += !reason;
+	if (reason) {
+		char line[200];
+		snprintf(line, sizeof(line), "integrity: %s is not checked: %s", run->check->name,
+			 reason);
+		in->ops.log(in->ops.ctx, line);
+	}
+}
+
+void integrity_attach(struct integrity *in, const struct kernel *k, const struct procs *procs,
+		      uint64_t tsc)
+{
+	in->k = k;
+	in->procs = procs;
+	in->tsc = in->attached = tsc;
+	in->stats = (struct integrity_stats){0};
+	in->held = in->in_second = 0;
+	memset(in->told, 0, sizeof(in->told));
+	memset(in->suspect, 0, sizeof(in->suspect));
+	for (uint32_t i = 0; i < in->runs; i++)
+		begin(&in->run[i]);
+}
+
+void integrity_guard(struct integrity *in, uint64_t gpa, uint64_t rip, uint32_t cpu, uint64_t tsc)
+{
+	(void)cpu;
+	in->stats.guard_hits++;
+	for (uint32_t i = 0; in->k && i < in->runs; i++) {
+		struct check_run *run = &in->run[i];
+		if (run->check->guard && run->next && run->check->guard(run, gpa, rip))
+			run->next = tsc;
+	}
+}
+
+/* One check for each call: the most overdue. */
+uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
+{
+	struct check_run *due = NULL;
+	uint64_t next = 0;
+
+	if (!in->k)
+		return 0;
+	in->tsc = tsc;
+	in->now_ns = now_ns;
+	for (uint32_t i = 0; i < in->runs; i++)
+		if (in->run[i].next && (!due || in->run[i].next < due->next))
+			due = &in->run[i];
+	if (due && due->next <= tsc) {
+		uint64_t ms = due->check->step(due);
+		due->next = ms ? tsc + integrity_ms(in, ms) : 0;
+		in->stats.slices++;
+	}
+	for (uint32_t i = 0; i < in->runs; i++)
+		if (in->run[i].next && (!next || in->run[i].next < next))
+			next = in->run[i].next;
+	return next;
+}
+
+struct integrity_stats integrity_stats(const struct integrity *in)
+{
+	return in->stats;
+}
+
+/* --- suspicions --------------------------------------------------------------------------------
+ */
+
+static struct suspect *find_suspect(struct integrity *in, enum integrity_what what, uint64_t key)
+{
+	for (uint32_t i = 0; i < SUSPECTS; i++) {
+		struct suspect *s = &in->suspect[i];
+		if (s->looks && s->what == what && s->key == key)
+			return s;
+	}
+	return NULL;
+}
+
+/* A free place, else the one that was looked at longest ago. */
+static struct suspect *new_suspect(struct integrity *in)
+{
+	struct suspect *oldest = &in->suspect[0];
+
+	for (uint32_t i = 0; i < SUSPECTS; i++) {
+		struct suspect *s = &in->suspect[i];
+		if (!s->looks)
+			return s;
+		if (s->last < oldest->last)
+			oldest = s;
+	}
+	return oldest;
+}
+
+bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t key, uint64_t value,
+		       uint32_t looks, uint32_t ms)
+{
+	struct suspect *s = find_suspect(in, what, key);
+
+	if (!s || s->value != value || in->tsc - s->last > integrity_ms(in, SUSPECT_MS)) {
+		s = s ? s : new_suspect(in);
+		*s = (struct suspect){
+			.key = key, .value = value, .first = in->tsc, .what = (uint8_t)what};
+	}
+	s->last = in->tsc;
+	if (s->looks < UINT8_MAX)
+		s->looks++;
+	return s->looks >= looks && in->tsc - s->first >= integrity_ms(in, ms);
+}
+
+void integrity_innocent(struct integrity *in, enum integrity_what what, uint64_t key)
+{
+	struct suspect *s = find_suspect(in, what, key);
+
+	if (s)
+		s->looks = 0;
+}

@@ -1,0 +1,3 @@
+# Integrity of the guest's kernel: in the sentry and on the host.
+INTEGRITY_SRC := $(addprefix ids/integrity/,integrity.c tell.c cpu.c descriptors.c creds.c patchers.c bpf.c) ids/eve/integrity.c
+SENTRY_SRC += $(INTEGRITY_SRC)
