@@ -140,8 +140,10 @@ enum abi_event {
 			      ABI_LSTAR_LA57 | ABI_LSTAR_AGAIN | ABI_LSTAR_REFUSED */
 	ABI_EVENT_SAMPLE,  /* a: the current task (0: unknown), b: CR3, c: CPU index |
 			      ABI_SAMPLE_USER */
-	ABI_EVENT_GUARD,   /* the guest wrote to a guarded page: a: its guest-physical address, b:
-			      guest RIP, c: CPU index. It is writable until guarded again */
+	ABI_EVENT_GUARD,   /* the guest writes to a guarded page: a: its guest-physical address, b:
+			      guest RIP, c: CPU index, rsp: the current task (0: unknown), arg: the
+			      ABI_GUARD_BYTES around the address as they were. It is writable until
+			      guarded again */
 	ABI_EVENT_SITE,	   /* a hooked site has become something else than a NOP or a CALL: a: hook,
 			      b: its bytes, c: CPU index. Once for each value */
 	ABI_EVENT_CONTROL, /* the guest cleared bits that are watched (ABI_CALL_WATCH): a: its RIP,
@@ -149,6 +151,8 @@ enum abi_event {
 			      c: CPU index | enum abi_control << 32 | ABI_CONTROL_REFUSED */
 	ABI_EVENTS
 };
+
+#define ABI_GUARD_BYTES 32u /* aligned to as many */
 
 /* Set in ABI_EVENT_ROOT_SEEN's `c` when the core repeats a root after a restart of the sentry: it
  * is watched again, but not told a second time (abi_ctl.roots_told). */

@@ -160,9 +160,19 @@ void upcall_hook_odd(uint32_t id, uint64_t bytes, uint32_t cpu)
 	event_post(ABI_EVENT_SITE, id, bytes, cpu);
 }
 
-void upcall_guard_write(uint64_t gpa, uint64_t rip, uint32_t cpu)
+void upcall_guard_write(uint64_t gpa, uint64_t rip, uint64_t current, uint32_t cpu,
+			const uint64_t before[ABI_GUARD_BYTES / 8])
 {
-	event_post(ABI_EVENT_GUARD, gpa, rip, cpu);
+	(void)event_request(&(struct abi_request){
+		.type = ABI_REQ_EVENT,
+		.port = ABI_EVENT_GUARD,
+		.a = gpa,
+		.b = rip,
+		.c = cpu,
+		.arg = {before[0], before[1], before[2], before[3]},
+		.rsp = current,
+	});
+	sentry_wake(time_now() + time_us(HIT_DELAY_US));
 }
 
 void upcall_sample(uint64_t current, uint64_t cr3, uint32_t cpu, bool user)

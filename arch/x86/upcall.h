@@ -36,8 +36,9 @@ enum hook_next upcall_hook(struct hook_hit *hit, uint64_t *to);
 /* A hooked site holds these bytes, neither NOP, CALL nor breakpoint. */
 void upcall_hook_odd(uint32_t id, uint64_t bytes, uint32_t cpu);
 
-/* The guest wrote to guarded memory, which is open now. */
-void upcall_guard_write(uint64_t gpa, uint64_t rip, uint32_t cpu);
+/* The guest writes to guarded memory, which is open now. `before`: what stood around `gpa`. */
+void upcall_guard_write(uint64_t gpa, uint64_t rip, uint64_t current, uint32_t cpu,
+			const uint64_t before[ABI_GUARD_BYTES / 8]);
 
 /* What a CPU ran at a random moment. */
 void upcall_sample(uint64_t current, uint64_t cr3, uint32_t cpu, bool user);

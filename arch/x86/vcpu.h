@@ -86,6 +86,7 @@ struct vcpu {
 	uint8_t nstep;		    /* pages opened for one instruction */
 	uint64_t step[STEP_PAGES];  /* their guest-physical addresses */
 	enum vcpu_view view;
+	uint64_t guard_before[4];	 /* what stood where guarded memory was written last */
 	uint64_t step_written;		 /* page that is written under VIEW_STEP, 0: none */
 	uint64_t moved_rip;		 /* instruction that moved to VIEW_DATA last */
 	uint32_t moved_again;		 /* and how often in a row */

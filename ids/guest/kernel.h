@@ -95,6 +95,8 @@ struct kernel_module {
 /* Walk the kernel's module list: `index` 0, 1, ... False: the end, or it can't be read. Loops and
  * wild pointers end it; at most 1,024. */
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module);
+/* The one whose struct module lies at `va`, listed or not. False: its name can't be read. */
+bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module);
 /* The module that holds `va`. */
 bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module);
 /* The same, and the nearest symbol below if its own table can be read. */

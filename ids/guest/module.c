@@ -83,6 +83,18 @@ static bool read_name(const struct kernel *k, const struct layout *l, struct ker
 	return gspace_string(&k->space, m->va + (uint64_t)l->name, m->name, sizeof(m->name)) >= 0;
 }
 
+bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module)
+{
+	struct layout l;
+
+	memset(module, 0, sizeof(*module));
+	module->va = va;
+	if (!find_layout(k, &l) || !read_name(k, &l, module))
+		return false;
+	read_parts(k, &l, module);
+	return true;
+}
+
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;

@@ -60,12 +60,13 @@ const struct wanted wanted_structures[] = {
 	{"msghdr", "msg_name msg_namelen msg_flags"},
 	{"kernel_siginfo", "si_signo si_code"},
 	/* modules */
-	{"module", "name list state core_layout init_layout mem kallsyms init exit"},
+	{"module", "name list state core_layout init_layout mem kallsyms init exit its_num_pages "
+		   "its_page_array arch.its_pages.num arch.its_pages.pages"},
 	{"module_memory", "base size"},
 	{"module_layout", "base size text_size ro_size ro_after_init_size"},
 	{"mod_kallsyms", "symtab num_symtab strtab"},
 	/* patching of text */
-	{"ftrace_ops", "func next flags private trampoline trampoline_size func_hash"},
+	{"ftrace_ops", "func next flags private trampoline trampoline_size list func_hash"},
 	{"ftrace_ops_hash", "filter_hash"},
 	{"ftrace_hash", "size_bits buckets count"},
 	{"ftrace_func_entry", "hlist ip"},
@@ -74,10 +75,13 @@ const struct wanted wanted_structures[] = {
 	{"kprobe", "hlist list addr pre_handler post_handler flags ainsn opcode"},
 	{"kretprobe", "kp handler entry_handler"},
 	{"arch_specific_insn", "insn"},
+	{"optimized_kprobe", "kp optinsn"},
+	{"arch_optimized_insn", "copied_insn"},
 	{"kprobe_insn_cache", "pages"},
 	{"kprobe_insn_page", "list insns"},
 	{"jump_entry", "code target key"},
 	{"static_call_site", "addr key"},
+	{"kimage", "control_code_page"},
 	{"vm_struct", "next addr size flags pages nr_pages caller"},
 	{"vmap_area", "va_start va_end rb_node list vm"},
 	/* bpf */
@@ -113,6 +117,7 @@ const struct wanted wanted_enums[] = {
 	{"kernel_load_data_id", "LOADING_FIRMWARE LOADING_MODULE LOADING_KEXEC_IMAGE "
 				"LOADING_KEXEC_INITRAMFS LOADING_POLICY"},
 	{"bpf_attach_type", "BPF_MODIFY_RETURN"},
+	{"system_states", "SYSTEM_SCHEDULING SYSTEM_RUNNING"},
 	{"proc_hidepid", "HIDEPID_OFF HIDEPID_NO_ACCESS HIDEPID_INVISIBLE HIDEPID_NOT_PTRACEABLE"},
 };
 const uint32_t wanted_enum_count = COUNT(wanted_enums);

@@ -286,7 +286,7 @@ static struct check_run *find_run(struct integrity *in, uint64_t tsc, uint64_t n
 	return NULL;
 }
 
-bool integrity_lstar(struct integrity *in, const struct integrity_write *w, uint64_t tsc,
+bool integrity_lstar(struct integrity *in, const struct lstar_write *w, uint64_t tsc,
 		     uint64_t now_ns)
 {
 	struct check_run *run = find_run(in, tsc, now_ns);

@@ -12,9 +12,9 @@
 
 #include "ids/integrity/integrity_impl.h"
 
-#define SETS	  1024u /* of the table, a power of two */
-#define WAYS	  6u	/* tasks in each */
-#define SLICE	  64	/* tasks in a step */
+#define SETS	  512u /* of the table, a power of two */
+#define WAYS	  6u   /* tasks in each */
+#define SLICE	  64   /* tasks in a step */
 #define SLICE_MS  5
 #define PERIOD_MS 100 /* between two sweeps */
 #define LOOKS	  3
@@ -31,7 +31,7 @@ struct rights {
 /* What a task has to have: what it had, or what it was about to commit at the last hit. */
 struct known {
 	uint64_t task; /* 0: free */
-	uint64_t tsc;  /* of the last look, or hit */
+	uint32_t seen; /* when it was looked at last: creds.sweep */
 	int32_t pid;
 	struct rights rights, next; /* next.cred 0: nothing */
 };
@@ -39,7 +39,7 @@ struct known {
 struct creds {
 	uint32_t real_cred, flags, pid; /* offsets in struct task_struct */
 	uint32_t uid, euid, caps;	/* in struct cred */
-	uint32_t cursor;		/* of the sweep */
+	uint32_t cursor, sweep;		/* of the sweep, and its number */
 	uint64_t orphan[ORPHANS];	/* struct creds committed */
 	uint32_t orphans;
 };
@@ -108,6 +108,7 @@ static struct known *find(const struct check_run *run, uint64_t task)
 static void take(const struct check_run *run, uint64_t task, int32_t pid, const struct rights *r)
 {
 	struct known *set = set_of(run, task), *to = find(run, task);
+	const struct creds *st = run->state;
 
 	for (uint32_t i = 0; i < WAYS && !to; i++)
 		if (!set[i].task)
@@ -115,10 +116,10 @@ static void take(const struct check_run *run, uint64_t task, int32_t pid, const 
 	if (!to) {
 		to = &set[0];
 		for (uint32_t i = 1; i < WAYS; i++)
-			if (set[i].tsc < to->tsc)
+			if (set[i].seen < to->seen)
 				to = &set[i];
 	}
-	*to = (struct known){.task = task, .tsc = run->in->tsc, .pid = pid, .rights = *r};
+	*to = (struct known){.task = task, .seen = st->sweep, .pid = pid, .rights = *r};
 	integrity_innocent(run->in, WHAT_CREDENTIALS, task);
 }
 
@@ -211,7 +212,7 @@ static void look(const struct check_run *run, uint64_t task)
 		take(run, task, pid, &r);
 		return;
 	}
-	k->tsc = in->tsc;
+	k->seen = ((const struct creds *)run->state)->sweep;
 	if (k->next.cred == r.cred) {
 		k->rights = k->next;
 		k->next.cred = 0;
@@ -262,6 +263,7 @@ static uint64_t step(struct check_run *run)
 	if (p)
 		return SLICE_MS;
 	st->cursor = 0;
+	st->sweep++;
 	return PERIOD_MS;
 }
 

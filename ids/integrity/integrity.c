@@ -11,7 +11,8 @@
 
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
-	&check_cpu, &check_creds, &check_patchers, &check_bpf, NULL,
+	&check_text,  &check_tables,   &check_modules, &check_code, &check_cpu,
+	&check_creds, &check_patchers, &check_bpf,     NULL,
 };
 
 _Static_assert(sizeof(checks) / sizeof(checks[0]) <= CHECKS + 1, "room for the checks");
@@ -80,20 +81,26 @@ void integrity_attach(struct integrity *in, const struct kernel *k, const struct
 	in->procs = procs;
 	in->tsc = in->attached = tsc;
 	in->stats = (struct integrity_stats){0};
-	in->held = in->in_second = 0;
+	in->held = 0;
+	in->in_second = in->hooked = 0;
 	memset(in->told, 0, sizeof(in->told));
 	memset(in->suspect, 0, sizeof(in->suspect));
 	for (uint32_t i = 0; i < in->runs; i++)
 		begin(&in->run[i]);
 }
 
-void integrity_guard(struct integrity *in, uint64_t gpa, uint64_t rip, uint32_t cpu, uint64_t tsc)
+void integrity_hooked(struct integrity *in, uint64_t va)
 {
-	(void)cpu;
+	if (in->hooked < ABI_HOOKS)
+		in->hooked_va[in->hooked++] = va;
+}
+
+void integrity_guard(struct integrity *in, const struct integrity_write *w, uint64_t tsc)
+{
 	in->stats.guard_hits++;
 	for (uint32_t i = 0; in->k && i < in->runs; i++) {
 		struct check_run *run = &in->run[i];
-		if (run->check->guard && run->next && run->check->guard(run, gpa, rip))
+		if (run->check->guard && run->next && run->check->guard(run, w))
 			run->next = tsc;
 	}
 }
@@ -125,6 +132,17 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 struct integrity_stats integrity_stats(const struct integrity *in)
 {
 	return in->stats;
+}
+
+bool integrity_running(const struct integrity *in)
+{
+	uint64_t va = kernel_symbol(in->k, "system_state");
+	int64_t running;
+	uint32_t now;
+
+	if (kernel_enum(in->k, "SYSTEM_RUNNING", &running))
+		running = 2;
+	return va && !gspace_u32(kernel_space(in->k), va, &now) && now >= running;
 }
 
 /* --- suspicions --------------------------------------------------------------------------------

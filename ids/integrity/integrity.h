@@ -47,6 +47,7 @@ struct integrity_stats {
 	uint32_t text_pages; /* in the baseline, 0: it is not taken yet */
 	uint32_t sites;	     /* places of text that the kernel may patch */
 	uint32_t modules;    /* known */
+	uint32_t tables;     /* looked at in the last pass for executable memory */
 };
 
 /* NULL: no memory. */
@@ -59,11 +60,20 @@ bool integrity_probes(struct integrity *in, uint32_t index, struct probe_set *se
 void integrity_attach(struct integrity *in, const struct kernel *k, const struct procs *procs,
 		      uint64_t tsc);
 
-/* ABI_EVENT_GUARD: the guest, at `rip` of CPU `cpu`, wrote to guarded memory at `gpa`. */
-void integrity_guard(struct integrity *in, uint64_t gpa, uint64_t rip, uint32_t cpu, uint64_t tsc);
+/* ABI_EVENT_GUARD: the guest writes to guarded memory. */
+struct integrity_write {
+	uint64_t gpa, rip;
+	uint64_t task;			 /* address of its task_struct, 0: unknown */
+	uint8_t before[ABI_GUARD_BYTES]; /* of the aligned block that holds gpa */
+};
+void integrity_guard(struct integrity *in, const struct integrity_write *w, uint64_t tsc);
+
+/* The core has hooked the function with this site: what is written there does not come as a guard's
+ * event, so it is looked at often. */
+void integrity_hooked(struct integrity *in, uint64_t va);
 
 /* ABI_EVENT_LSTAR. */
-struct integrity_write {
+struct lstar_write {
 	uint64_t value, cr3;
 	uint32_t cpu;
 	bool refused; /* the core let it have no effect */
@@ -71,7 +81,7 @@ struct integrity_write {
 /* True: a new kernel begins there (the first one, after kexec, after a reset): it has to be found.
  * False: it is told if it has to be. The kernel that is known must still be so: not to be called
  * between kernel_anchor() and integrity_attach(). */
-bool integrity_lstar(struct integrity *in, const struct integrity_write *w, uint64_t tsc,
+bool integrity_lstar(struct integrity *in, const struct lstar_write *w, uint64_t tsc,
 		     uint64_t now_ns);
 
 /* ABI_EVENT_CONTROL, with its a, b and c. The same holds. */

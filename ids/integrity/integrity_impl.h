@@ -49,9 +49,8 @@ struct check {
 	const char *(*attach)(struct check_run *run);
 	/* A slice. Returns the milliseconds until the next (at least 1), 0: no more ever. */
 	uint64_t (*step)(struct check_run *run);
-	/* The guest, at `rip`, wrote to guarded memory at `gpa`; NULL: it does not care. True: step
-	 * it soon. */
-	bool (*guard)(struct check_run *run, uint64_t gpa, uint64_t rip);
+	/* The guest writes to guarded memory; NULL: it does not care. True: step it soon. */
+	bool (*guard)(struct check_run *run, const struct integrity_write *w);
 	/* Probes it wants hooked; may be hit before the attach and while no kernel is known. */
 	const struct probe *probe;
 	uint32_t probe_count;
@@ -87,7 +86,10 @@ struct integrity {
 	struct integrity_stats stats;
 	uint64_t second; /* of the limit */
 	uint32_t in_second;
-	uint64_t held; /* back, and not yet told as a number */
+	uint64_t held;			    /* back, and not yet told as a number */
+	const struct module_table *modules; /* modules.c; NULL: there is no such check */
+	uint32_t hooked;
+	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
 	uint32_t told_at;
 	struct told told[TOLD];
 	struct suspect suspect[SUSPECTS];
@@ -114,6 +116,8 @@ bool integrity_tell(struct integrity *in, const struct finding *f);
 
 /* It is right again: a later finding of the same is told anew. */
 void integrity_clear(struct integrity *in, enum integrity_what what, uint64_t address);
+/* The same for all addresses in [from, to). */
+void integrity_clear_range(struct integrity *in, uint64_t from, uint64_t to);
 
 /* Count one look at which `key` (an address, say) was suspicious in the way `value`. True from the
  * look on at which it has been so `looks` times in a row over at least `ms` milliseconds. A look at
@@ -132,6 +136,9 @@ const char *integrity_value(char text[INTEGRITY_TEXT], uint64_t value);
 void integrity_name(const struct integrity *in, uint64_t va, char symbol[KERNEL_NAME_MAX + 20],
 		    char module[56]);
 
+/* Whether the kernel's start has ended: init runs, text and read-only data are sealed. */
+bool integrity_running(const struct integrity *in);
+
 static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 {
 	return in->ops.tsc_hz / 1000 * ms;
@@ -139,6 +146,7 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
+extern const struct check check_text, check_tables, check_code, check_modules;
 extern const struct check check_cpu;
 extern const struct check check_creds;
 extern const struct check check_patchers;

@@ -146,6 +146,13 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 	return true;
 }
 
+void integrity_clear_range(struct integrity *in, uint64_t from, uint64_t to)
+{
+	for (uint32_t i = 0; i < TOLD; i++)
+		if (in->told[i].address >= from && in->told[i].address < to)
+			in->told[i].used = false;
+}
+
 void integrity_clear(struct integrity *in, enum integrity_what what, uint64_t address)
 {
 	struct told *t = find_told(in, what, address);

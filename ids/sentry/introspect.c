@@ -159,6 +159,8 @@ void introspect_stats(const struct sentry *s, struct json *j)
 		EVE_FIELD_U64("integrity_sites", i.sites),
 		EVE_FIELD_U64("integrity_pages", i.pages),
 		EVE_FIELD_U64("integrity_passes", i.passes),
+		EVE_FIELD_U64("integrity_tables", i.tables),
+		EVE_FIELD_U64("integrity_modules", i.modules),
 		EVE_FIELD_U64("integrity_slices", i.slices),
 	};
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
@@ -281,6 +283,8 @@ static void set_hook(struct sentry *s, uint32_t number)
 		s->ctl->hook = hook;
 		int64_t err = s->ops.call(s->ops.ctx, ABI_CALL_HOOK, number, 1);
 		h->set = err == 0;
+		if (h->set)
+			integrity_hooked(in->integrity, h->va);
 		if (err == -ENOTSUP)
 			in->refused = -ENOTSUP;
 	}
@@ -424,7 +428,7 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 
 	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. Of a kernel
 	 * that is known a write may be something else than the start of another. */
-	const struct integrity_write w = {r->a, r->b, (uint32_t)r->c, r->c & ABI_LSTAR_REFUSED};
+	const struct lstar_write w = {r->a, r->b, (uint32_t)r->c, r->c & ABI_LSTAR_REFUSED};
 	if (in->integrity_next ? !integrity_lstar(in->integrity, &w, s->now, sentry_now_ns(s))
 			       : w.cpu != 0)
 		return;
@@ -458,8 +462,9 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 		return true;
 	case ABI_EVENT_GUARD:
 		if (s->introspect->integrity_next) {
-			integrity_guard(s->introspect->integrity, r->a, r->b, (uint32_t)r->c,
-					s->now);
+			struct integrity_write w = {.gpa = r->a, .rip = r->b, .task = r->rsp};
+			memcpy(w.before, r->arg, sizeof(w.before));
+			integrity_guard(s->introspect->integrity, &w, s->now);
 			s->introspect->integrity_next = s->now;
 		}
 		return true;

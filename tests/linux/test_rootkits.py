@@ -174,6 +174,12 @@ class Rootkits(LabCase):
     def is_hidden(event: Event) -> bool:
         return event["event_type"] == "process" and event["process"]["action"] in ("hidden", "unhidden")
 
+    def loaded(self, events: list[Event]) -> float:
+        """When insmod was done: switching on ftrace alone takes a second in the emulator."""
+        pid = events[0]["process"]["pid"]
+        return next(when(e) for e in events if e["event_type"] == "process" and e["process"]["action"] == "exit"
+                    and e["process"]["pid"] == pid)
+
     def check_hidden(self, trick: Trick, pid: int, events: list[Event]) -> None:
         told = [e for e in events if self.is_hidden(e)]
         hidden = [e for e in told if e["process"]["action"] == "hidden"]
@@ -185,7 +191,7 @@ class Rootkits(LabCase):
         self.assertIs(body["views"][trick.hidden], False, body)
         self.assertIs(body["views"]["ran"], True, body)
         self.assertEqual(told[-1]["process"]["action"], "unhidden", "shown again, but not told so")
-        took = when(hidden[0]) - when(events[0])
+        took = when(hidden[0]) - self.loaded(events)
         self.note(f"{trick.name}: {body['views']} after {took:.2f} s")
         self.assertLess(took, SOON)
 

@@ -47,7 +47,12 @@ static int64_t op_call(void *ctx, uint64_t number, uint64_t a, uint64_t b)
 		guest_calls++;
 		return 0;
 	}
-	assert_int_equal(number, ABI_CALL_HOOK);
+	if (number != ABI_CALL_HOOK) {
+		/* What integrity asks of the core; it goes without. */
+		assert_true(number == ABI_CALL_CPU || number == ABI_CALL_GUARD ||
+			    number == ABI_CALL_WATCH);
+		return -ENOTSUP;
+	}
 	assert_true(a < ABI_HOOKS && b == 1);
 	if (refuse)
 		return refuse;

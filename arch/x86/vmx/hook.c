@@ -184,7 +184,7 @@ int arch_guard(uint64_t gpa, uint64_t size, bool on)
 	return err;
 }
 
-static bool guard_violation(uint64_t gpa)
+static bool guard_violation(struct vcpu *v, uint64_t gpa)
 {
 	int i = find_guard(gpa);
 	uint64_t base = gpa & ~(EPT_PAGE_2M - 1), end = base + EPT_PAGE_2M;
@@ -194,6 +194,8 @@ static bool guard_violation(uint64_t gpa)
 	base = base > guards[i].base ? base : guards[i].base;
 	end = end < guards[i].end ? end : guards[i].end;
 	guard_writes++;
+	memcpy(v->guard_before, (const void *)(gpa & ~(uint64_t)(ABI_GUARD_BYTES - 1)),
+	       sizeof(v->guard_before));
 	if (protect(base, end, EPT_RWX))
 		panic("guarded memory at %lx can't be opened", gpa);
 	return true;
@@ -212,8 +214,8 @@ enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual)
 			set_view(v, VIEW_CODE);
 			return HOOK_VIOLATION_DONE;
 		}
-		return qual & EPT_VIOLATION_WRITE && guard_violation(gpa) ? HOOK_VIOLATION_GUARD
-									  : HOOK_VIOLATION_OTHER;
+		return qual & EPT_VIOLATION_WRITE && guard_violation(v, gpa) ? HOOK_VIOLATION_GUARD
+									     : HOOK_VIOLATION_OTHER;
 	}
 	if (qual & EPT_VIOLATION_WRITE) {
 		step(v, gpa & ~0xfffull);
@@ -255,6 +257,11 @@ static uint64_t current_task(void)
 	if (!(gs >> 63))
 		gs = rdmsr(MSR_KERNEL_GS_BASE);
 	return direct_word(gs + current_offset);
+}
+
+void hook_guard_write(struct vcpu *v, uint64_t gpa)
+{
+	upcall_guard_write(gpa, vmread(VMCS_GUEST_RIP), current_task(), v->index, v->guard_before);
 }
 
 static struct site *find_site(uint64_t va)

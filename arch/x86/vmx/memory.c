@@ -230,7 +230,7 @@ void on_ept_violation(struct vcpu *v)
 	}
 	spin_unlock(&vmx.ept_lock);
 	if (hooked == HOOK_VIOLATION_GUARD)
-		upcall_guard_write(gpa, vmread(VMCS_GUEST_RIP), v->index);
+		hook_guard_write(v, gpa);
 	if (range && range->block)
 		upcall_hidden_access(gpa, vmread(VMCS_GUEST_RIP), write);
 	/* No table left even for that: the guest asked for an address where it has nothing. */

@@ -164,6 +164,8 @@ bool hook_hit(struct vcpu *v);
 /* A violation, with ept_lock held: what it was about. */
 enum hook_violation { HOOK_VIOLATION_OTHER, HOOK_VIOLATION_DONE, HOOK_VIOLATION_GUARD };
 enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual);
+/* Tell of a HOOK_VIOLATION_GUARD, without the lock. */
+void hook_guard_write(struct vcpu *v, uint64_t gpa);
 /* The instruction under VIEW_STEP is done, or given up. Without ept_lock. */
 void hook_stepped(struct vcpu *v);
 /* Take a sample if it is time; the TSC of the next, 0: none are taken. */
