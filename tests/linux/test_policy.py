@@ -3,20 +3,21 @@
 
 from __future__ import annotations
 
-import re
 import struct
 import sys
+import tempfile
 import unittest
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from labrun import LabCase, Run, lines_of  # noqa: E402  (the path must be set first)
+from labrun import BUILD, LabCase, Run, fetched, lines_of  # noqa: E402  (the path must be set first)
 
 SPLIT = "class"
 COST = 60.0
 TEST_TIMEOUT = 1500.0
+BTF = b"\x9f\xeb\x01\x00"  # magic, version and flags
 # errno of Linux
 PERM, NOENT, NOEXEC, ACCES, BUSY, NODEV, NFILE, ROFS = 1, 2, 8, 13, 16, 19, 23, 30
 AFNOSUPPORT, ADDRINUSE, NETUNREACH, CONNREFUSED = 97, 98, 101, 111
@@ -178,6 +179,10 @@ class Denied(Gates):
         "running": "deny unlink-running exe=/tmp/wx",
     }
 
+    def kernel(self) -> list[str]:
+        """Arguments for another kernel than the lab's."""
+        return []
+
     def deny(self, command: str, err: int, value: int | None, rule: str, gate: str, by: str = "gates",
              uid: int = 0, worker: bool = False, **args: str) -> Act:
         return Act(command, err, value, gate, self.RULES_OF_POLICY[rule], args, uid, by, worker)
@@ -250,7 +255,7 @@ echo LAB-READY
 sleep 2
 """
         files = {f"tmp/{name}": elf(7) for name in ("denied", "allowed", "gone")}
-        run = self.acts(acts, before=before, host=PEER, config=config, files=files)
+        run = self.acts(acts, *self.kernel(), before=before, host=PEER, config=config, files=files)
         peers = sorted(int(m.group(1)) for m in lines_of(run.said, r"PEER (\d+)"))
         self.assertEqual(peers, [4445, 4445, 4445])
         last = run.last()
@@ -262,6 +267,42 @@ sleep 2
         lines = config.splitlines()
         for event in told:
             self.assertEqual(lines[event["syscall"]["line"] - 1], event["syscall"]["rule"])
+
+
+class Denied612(Denied):
+    """The same on the kernel of bookworm-backports: other structures."""
+
+    def kernel(self) -> list[str]:
+        other = fetched("kernel-6.12")
+        if other is None:
+            self.skipTest("the 6.12 kernel of bookworm-backports cannot be fetched here")
+        return ["--kernel", str(other / "vmlinuz"), "--modules", str(other / "modules")]
+
+
+class WithoutBtf(LabCase):
+    """A kernel that can't be held to the lines: the log and an event say so at the start."""
+
+    def test_told(self) -> None:
+        kernel = fetched("kernel-cloud")
+        if kernel is None:
+            self.skipTest("kernel-cloud cannot be fetched here")
+        image = (kernel / "vmlinuz").read_bytes()
+        if image.count(BTF) != 1:
+            self.skipTest(f"the image of this kernel has the magic of BTF {image.count(BTF)} times")
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            other = Path(folder) / "vmlinuz"
+            other.write_bytes(image.replace(BTF, b"\0" + BTF[1:]))
+            run = self.good(self.lab(
+                "touch /tmp/x\ngates unlink /tmp/x\nsleep 2\n", "--kernel", str(other), "--modules",
+                str(kernel / "modules"), config="stats_interval = 2\ndeny unlink\n",
+            ))
+        told = [e["hypervisor"].get("policy") for e in run.of("hypervisor", "introspection")]
+        self.assertEqual(told, [self.REASON])
+        self.said(run, self.REASON)
+        self.assertEqual([(g.err, g.value) for g in gated(run)], [(0, 0)])
+        self.assertEqual(run.of("syscall"), [])
+
+    REASON = "policy does not hold: the kernel's structures are not known"
 
 
 class Alerted(Gates):

@@ -272,6 +272,16 @@ static struct site *find_site(uint64_t va)
 	return NULL;
 }
 
+/* No interrupt before the next instruction: the step would end in its handler, and the return from
+ * that would hit the hook once more. (An NMI still may: then one call is told twice.) While TF is
+ * set, blocking asks for a pending single-step trap (SDM 27.3.1.5), which there is none. */
+static void hold_interrupts(void)
+{
+	if ((vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_IF | RFLAGS_TF)) == RFLAGS_IF)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_STI);
+}
+
 /* The function runs. What the guest has at its site decides: a NOP is stepped over, anything else
  * is executed by the processor. */
 static void go_on(struct vcpu *v, struct site *s)
@@ -288,6 +298,7 @@ static void go_on(struct vcpu *v, struct site *s)
 		upcall_hook_odd((uint32_t)(s - sites), bytes, v->index);
 	}
 	step(v, 0);
+	hold_interrupts();
 }
 
 bool hook_hit(struct vcpu *v)

