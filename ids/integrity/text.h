@@ -5,7 +5,7 @@
 #include "ids/integrity/probed.h"
 #include "ids/integrity/sites.h"
 
-#define RODATA_MAX  (24u << 20)
+#define RODATA_MAX  (20u << 20)
 #define TEXT_LINE   NH_LINE /* bytes of text under one hash: a change is told to the line */
 #define RODATA_LINE (4 * NH_LINE)
 #define TEXT_LINES  (SITES_TEXT_MAX / TEXT_LINE)
@@ -27,7 +27,7 @@ struct area {
 #define PAGES_AGAIN 32u
 #define WRITES	    16u
 #define TABLES	    2u
-#define FAULTS	    12u /* looked into in a step: names and owners cost up to 100,000 each */
+#define FAULTS	    12u	 /* looked into in a step: names and owners cost up to 100,000 each */
 #define TABLE_MAX   512u /* entries of a system-call table that are kept */
 
 /* 2 MiB of guest memory that the guest has written to. */
