@@ -136,16 +136,19 @@ enum abi_event {
 	ABI_EVENT_GUEST_FAULT,	  /* a: enum abi_guest_fault, b: guest RIP, c: detail */
 	ABI_EVENT_STATS,	  /* counters are up to date: tell them */
 	ABI_EVENT_LOST,		  /* a: events lost before they reached the sentry */
-	ABI_EVENT_LSTAR,  /* a: what the guest wrote to IA32_LSTAR, b: its CR3, c: CPU index |
-			     ABI_LSTAR_LA57 | ABI_LSTAR_AGAIN */
-	ABI_EVENT_SAMPLE, /* a: the current task (0: unknown), b: CR3, c: CPU index |
-			     ABI_SAMPLE_USER */
-	ABI_EVENT_GUARD,  /* the guest writes to a guarded page: a: its guest-physical address, b:
-			     guest RIP, c: CPU index, rsp: the current task (0: unknown), arg: the
-			     ABI_GUARD_BYTES around the address as they were. It is writable until
-			     guarded again */
-	ABI_EVENT_SITE,	  /* a hooked site has become something else than a NOP or a CALL: a: hook,
-			     b: its bytes, c: CPU index. Once for each value */
+	ABI_EVENT_LSTAR,   /* a: what the guest wrote to IA32_LSTAR, b: its CR3, c: CPU index |
+			      ABI_LSTAR_LA57 | ABI_LSTAR_AGAIN | ABI_LSTAR_REFUSED */
+	ABI_EVENT_SAMPLE,  /* a: the current task (0: unknown), b: CR3, c: CPU index |
+			      ABI_SAMPLE_USER */
+	ABI_EVENT_GUARD,   /* the guest writes to a guarded page: a: its guest-physical address, b:
+			      guest RIP, c: CPU index, rsp: the current task (0: unknown), arg: the
+			      ABI_GUARD_BYTES around the address as they were. It is writable until
+			      guarded again */
+	ABI_EVENT_SITE,	   /* a hooked site has become something else than a NOP or a CALL: a: hook,
+			      b: its bytes, c: CPU index. Once for each value */
+	ABI_EVENT_CONTROL, /* the guest cleared bits that are watched (ABI_CALL_WATCH): a: its RIP,
+			      b: the register's old value << 32 | the new one, lower halves,
+			      c: CPU index | enum abi_control << 32 | ABI_CONTROL_REFUSED */
 	ABI_EVENTS
 };
 
@@ -155,9 +158,13 @@ enum abi_event {
  * is watched again, but not told a second time (abi_ctl.roots_told). */
 #define ABI_ROOT_KNOWN (1ull << 63)
 
-#define ABI_LSTAR_LA57	(1ull << 62) /* 5-level paging was on */
-#define ABI_LSTAR_AGAIN (1ull << 63) /* repeated for a restarted sentry */
-#define ABI_SAMPLE_USER (1ull << 63) /* at CPL 3 */
+#define ABI_LSTAR_LA57	  (1ull << 62) /* 5-level paging was on */
+#define ABI_LSTAR_AGAIN	  (1ull << 63) /* repeated for a restarted sentry */
+#define ABI_LSTAR_REFUSED (1ull << 61) /* it is pinned: the write had no effect */
+#define ABI_SAMPLE_USER	  (1ull << 63) /* at CPL 3 */
+
+enum abi_control { ABI_CONTROL_CR0, ABI_CONTROL_CR4, ABI_CONTROL_EFER };
+#define ABI_CONTROL_REFUSED (1ull << 63) /* the bits that are pinned had no effect */
 
 enum abi_net_fault {
 	ABI_NET_RING_ADDRESS, /* a ring or buffer outside of the guest's memory */
@@ -280,6 +287,8 @@ enum abi_call {
 	ABI_CALL_GUARD,	 /* Guard guest-physical [RDI, RDI + RSI) against writes (RSI bit 0 set:
 			    guard no longer), page granular. RAX as for ABI_CALL_HOOK */
 	ABI_CALL_CPU,	 /* Fill abi_ctl.cpu with the registers of the CPU that runs this stay */
+	ABI_CALL_WATCH,	 /* RDI: PIN_* (hv/config.h) to watch | those to refuse << 32, RSI: the only
+			    value that IA32_LSTAR may be given while PIN_LSTAR is refused */
 	ABI_CALLS
 };
 

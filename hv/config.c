@@ -285,6 +285,34 @@ static const char *parse_home_net(struct vigil_config *cfg, const struct key *ke
 	return NULL;
 }
 
+/* Words of `choices`, separated by blanks or commas: the bits of all of them. */
+static const char *parse_bits(struct vigil_config *cfg, const struct key *key, struct span value)
+{
+	uint32_t bits = 0;
+
+	while (value.len) {
+		const struct choice *c = key->choices;
+		struct span word = {value.p, 0};
+
+		while (word.len < value.len && !is_blank(word.p[word.len]) &&
+		       word.p[word.len] != ',')
+			word.len++;
+		while (c->word && !equal(word, c->word))
+			c++;
+		if (!c->word)
+			return key->expected;
+		bits |= c->value;
+		value.p += word.len;
+		value.len -= word.len;
+		while (value.len && (is_blank(value.p[0]) || value.p[0] == ',')) {
+			value.p++;
+			value.len--;
+		}
+	}
+	store(cfg, key, bits);
+	return NULL;
+}
+
 static const char *parse_stats(struct vigil_config *cfg, const struct key *key, struct span value)
 {
 	uint32_t seconds = 0;
@@ -363,6 +391,15 @@ static const struct choice net_fails[] = {
 	{"open", NET_FAIL_OPEN}, {"closed", NET_FAIL_CLOSED}, {0}};
 static const struct choice trackings[] = {
 	{"off", TRACKING_OFF}, {"exact", TRACKING_EXACT}, {"lifecycle", TRACKING_LIFECYCLE}, {0}};
+static const struct choice pins[] = {{"none", 0},
+				     {"all", PIN_ALL},
+				     {"cr0.wp", PIN_WP},
+				     {"cr4.smep", PIN_SMEP},
+				     {"cr4.smap", PIN_SMAP},
+				     {"cr4.umip", PIN_UMIP},
+				     {"efer.nxe", PIN_NXE},
+				     {"lstar", PIN_LSTAR},
+				     {0}};
 /* The PC's customary ports. */
 static const struct choice serials[] = {{"none", 0},	 {"com1", 0x3f8}, {"com2", 0x2f8},
 					{"com3", 0x3e8}, {"com4", 0x2e8}, {0}};
@@ -383,6 +420,9 @@ static const struct key keys[] = {
 	{"nic", parse_nic, MEMBER(nic), nics, "must be auto, none or a PCI address as 00:03.0"},
 	{"net_fail", parse_choice, MEMBER(net_fail), net_fails, "must be open or closed"},
 	{"tracking", parse_choice, MEMBER(tracking), trackings, "must be exact, lifecycle or off"},
+	{"pin", parse_bits, MEMBER(pin), pins,
+	 "must list some of cr0.wp, cr4.smep, cr4.smap, cr4.umip, efer.nxe, lstar; or be all or "
+	 "none"},
 	{"address", parse_address, MEMBER(address), addresses,
 	 "must be none, dhcp or an IPv4 address with prefix as 10.0.0.5/24"},
 	{"gateway", parse_gateway, MEMBER(gateway), NULL, NULL},

@@ -20,6 +20,15 @@ enum config_nic { NIC_NONE, NIC_AUTO, NIC_BDF };
 enum config_address { ADDRESS_NONE, ADDRESS_FIXED, ADDRESS_DHCP };
 enum config_tracking { TRACKING_OFF, TRACKING_EXACT, TRACKING_LIFECYCLE };
 
+/* What of a CPU's registers the guest's kernel has no reason to change once it is known. */
+#define PIN_WP	  (1u << 0) /* CR0.WP */
+#define PIN_SMEP  (1u << 1) /* CR4.SMEP */
+#define PIN_SMAP  (1u << 2) /* CR4.SMAP */
+#define PIN_UMIP  (1u << 3) /* CR4.UMIP */
+#define PIN_NXE	  (1u << 4) /* IA32_EFER.NXE */
+#define PIN_LSTAR (1u << 5) /* IA32_LSTAR */
+#define PIN_ALL	  0x3fu
+
 struct config_net {
 	uint32_t addr;	/* IPv4, host byte order */
 	uint8_t prefix; /* 0 to 32 */
@@ -39,6 +48,7 @@ struct vigil_config {
 	uint16_t nic_bdf;    /* bus << 8 | device << 3 | function, for NIC_BDF */
 	uint32_t addr;	     /* Vigil's own IPv4 address, host byte order */
 	uint32_t gateway;    /* host byte order, 0: none */
+	uint32_t pin;	     /* PIN_*: changes are refused, not only told; 0 */
 	uint32_t stats_interval; /* seconds between `stats` events, 1 to 86400, 0: none; 10 */
 	uint32_t home_nets; /* entries of home_net in use; 3: the private networks of RFC 1918 */
 	struct config_net home_net[CONFIG_NETS_MAX];

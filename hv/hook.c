@@ -31,7 +31,12 @@ struct gate {
 static struct gate *gates; /* by CPU */
 static uint32_t last_ticket;
 static uint64_t undecided, denied;
-static uint64_t lstar, lstar_cr3, lstar_flags;
+/* What the boot CPU wrote last, and what a restarted sentry begins with: the last one from before
+ * the kernel was watched, since a later one may be an attacker's. */
+static struct {
+	uint64_t value, cr3, flags;
+} lstar, anchor;
+static bool watching;
 
 static bool ask(const struct hook_hit *hit, uint32_t ticket)
 {
@@ -133,6 +138,12 @@ int64_t hook_call(uint64_t number, uint64_t a, uint64_t b)
 	case ABI_CALL_GUEST:
 		arch_guest_kernel(a, b);
 		return 0;
+	case ABI_CALL_WATCH:
+		arch_watch((uint32_t)a, (uint32_t)(a >> 32), b);
+		watching = (uint32_t)a != 0;
+		if (!watching) /* another kernel has begun */
+			anchor = lstar;
+		return 0;
 	case ABI_CALL_HOOK:
 		hook = *(volatile struct abi_hook *)&sentry_ctl()->hook;
 		if (a >= ABI_HOOKS)
@@ -170,22 +181,32 @@ void upcall_sample(uint64_t current, uint64_t cr3, uint32_t cpu, bool user)
 }
 
 /* The boot CPU's is the kernel's start; the others only repeat it. */
-void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57)
+void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57, bool refused)
 {
-	uint64_t flags = cpu | (la57 ? ABI_LSTAR_LA57 : 0);
+	uint64_t flags = cpu | (la57 ? ABI_LSTAR_LA57 : 0) | (refused ? ABI_LSTAR_REFUSED : 0);
 
-	if (!cpu) {
-		lstar = value;
-		lstar_cr3 = cr3;
-		lstar_flags = flags;
+	if (!cpu && !refused) {
+		lstar.value = value;
+		lstar.cr3 = cr3;
+		lstar.flags = flags;
+		if (!watching)
+			anchor = lstar;
 	}
 	event_post(ABI_EVENT_LSTAR, value, cr3, flags);
 }
 
+void upcall_control(enum abi_control reg, uint64_t old, uint64_t now, uint64_t rip, uint32_t cpu,
+		    bool refused)
+{
+	event_post(ABI_EVENT_CONTROL, rip, old << 32 | (uint32_t)now,
+		   cpu | (uint64_t)reg << 32 | (refused ? ABI_CONTROL_REFUSED : 0));
+}
+
 void hook_repeat(void)
 {
-	if (lstar)
-		event_post(ABI_EVENT_LSTAR, lstar, lstar_cr3, lstar_flags | ABI_LSTAR_AGAIN);
+	if (anchor.value)
+		event_post(ABI_EVENT_LSTAR, anchor.value, anchor.cr3,
+			   anchor.flags | ABI_LSTAR_AGAIN);
 }
 
 static int gate_unit(struct boot_info *info)

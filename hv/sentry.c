@@ -298,6 +298,7 @@ static bool do_call(struct stay *stay)
 	case ABI_CALL_GUEST:
 	case ABI_CALL_HOOK:
 	case ABI_CALL_GUARD:
+	case ABI_CALL_WATCH:
 		sentry_vm_return((uint64_t)hook_call(call.number, call.arg[0], call.arg[1]), 0);
 		return true;
 	case ABI_CALL_EXIT:

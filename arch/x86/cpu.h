@@ -23,6 +23,7 @@
 #define CR4_PGE	       (1ull << 7)
 #define CR4_OSFXSR     (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
+#define CR4_UMIP       (1ull << 11)
 #define CR4_LA57       (1ull << 12)
 #define CR4_VMXE       (1ull << 13)
 #define CR4_FSGSBASE   (1ull << 16)

@@ -25,3 +25,7 @@ int arch_guard(uint64_t gpa, uint64_t size, bool on);
 /* Where the guest's kernel has its direct map, and at which offset from its GS base the pointer to
  * the current task; from then on samples are taken. `direct_map` 0: no longer. */
 void arch_guest_kernel(uint64_t direct_map, uint64_t current_offset);
+
+/* Registers of the guest's (PIN_*) to watch: upcall_control; and, of those, to keep as they are:
+ * bits stay set, and IA32_LSTAR takes no value but `lstar`. Takes effect at once. */
+void arch_watch(uint32_t watched, uint32_t pinned, uint64_t lstar);

@@ -43,8 +43,13 @@ void upcall_guard_write(uint64_t gpa, uint64_t rip, uint64_t current, uint32_t c
 /* What a CPU ran at a random moment. */
 void upcall_sample(uint64_t current, uint64_t cr3, uint32_t cpu, bool user);
 
-/* The guest wrote IA32_LSTAR. */
-void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57);
+/* The guest wrote IA32_LSTAR; refused: in vain. */
+void upcall_lstar(uint64_t value, uint64_t cr3, uint32_t cpu, bool la57, bool refused);
+
+/* The guest's code at `rip` cleared watched bits of a control register; refused: not all of them.
+ */
+void upcall_control(enum abi_control reg, uint64_t old, uint64_t now, uint64_t rip, uint32_t cpu,
+		    bool refused);
 
 /* Run due timers; returns the next deadline (TSC) or 0. */
 uint64_t upcall_timers(uint64_t now);

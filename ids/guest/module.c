@@ -114,25 +114,38 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 		*offset = va - best;
 }
 
-bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module *module,
-		      char symbol[KERNEL_NAME_MAX], uint64_t *offset)
+/* The part of the module that holds `va`; NULL: none. */
+static const uint64_t *part_holding(const struct kernel_module *module, uint64_t va)
+{
+	for (uint32_t p = 0; p < module->parts; p++)
+		if (va - module->part[p].base < module->part[p].size)
+			return &module->part[p].base;
+	return NULL;
+}
+
+bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
 	int64_t list = kernel_offset(k, "module", "list");
 
-	symbol[0] = 0;
-	*offset = 0;
 	for (uint32_t i = 0; head && list >= 0 && i < MODULES_MAX; i++) {
 		if (gspace_u64(&k->space, node, &node) || node == head || !node ||
 		    !kernel_module_read(k, node - (uint64_t)list, module))
 			return false;
-		for (uint32_t p = 0; p < module->parts; p++) {
-			if (va - module->part[p].base < module->part[p].size) {
-				*offset = va - module->part[p].base;
-				nearest_symbol(k, module->va, va, symbol, offset);
-				return true;
-			}
-		}
+		if (part_holding(module, va))
+			return true;
 	}
 	return false;
+}
+
+bool kernel_module_at(const struct kernel *k, uint64_t va, struct kernel_module *module,
+		      char symbol[KERNEL_NAME_MAX], uint64_t *offset)
+{
+	symbol[0] = 0;
+	*offset = 0;
+	if (!kernel_module_holding(k, va, module))
+		return false;
+	*offset = va - *part_holding(module, va);
+	nearest_symbol(k, module->va, va, symbol, offset);
+	return true;
 }

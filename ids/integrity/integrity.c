@@ -11,7 +11,8 @@
 
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
-	&check_text, &check_tables, &check_modules, &check_code, NULL,
+	&check_text,  &check_tables,   &check_modules, &check_code, &check_cpu,
+	&check_creds, &check_patchers, &check_bpf,     NULL,
 };
 
 _Static_assert(sizeof(checks) / sizeof(checks[0]) <= CHECKS + 1, "room for the checks");

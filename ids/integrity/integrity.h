@@ -27,8 +27,9 @@ struct integrity_ops {
 	uint64_t tsc_hz;
 	uint64_t key; /* random: for hashes whose collisions nobody can prepare */
 	uint32_t ncpu;
+	uint32_t pin;	 /* PIN_* of the configuration */
 	struct gmem mem; /* the guest's memory by physical address */
-	/* ABI_CALL_GUARD and _CPU: 0 or negative errno. */
+	/* ABI_CALL_GUARD, _CPU and _WATCH: 0 or negative errno. */
 	int64_t (*call)(void *ctx, uint64_t number, uint64_t a, uint64_t b);
 	const struct abi_cpu *cpu;		  /* filled by ABI_CALL_CPU */
 	void (*log)(void *ctx, const char *line); /* a plain line on the channel */
@@ -70,6 +71,25 @@ void integrity_guard(struct integrity *in, const struct integrity_write *w, uint
 /* The core has hooked the function with this site: what is written there does not come as a guard's
  * event, so it is looked at often. */
 void integrity_hooked(struct integrity *in, uint64_t va);
+
+/* ABI_EVENT_LSTAR. */
+struct lstar_write {
+	uint64_t value, cr3;
+	uint32_t cpu;
+	bool refused; /* the core let it have no effect */
+};
+/* True: a new kernel begins there (the first one, after kexec, after a reset): it has to be found.
+ * False: it is told if it has to be. The kernel that is known must still be so: not to be called
+ * between kernel_anchor() and integrity_attach(). */
+bool integrity_lstar(struct integrity *in, const struct lstar_write *w, uint64_t tsc,
+		     uint64_t now_ns);
+
+/* ABI_EVENT_CONTROL, with its a, b and c. The same holds. */
+void integrity_control(struct integrity *in, uint64_t rip, uint64_t values, uint64_t where,
+		       uint64_t tsc, uint64_t now_ns);
+
+/* ABI_EVENT_LOST: hits may be among what was lost. What only they explain is learned anew. */
+void integrity_lost(struct integrity *in);
 
 /* A slice of what is due: some 100,000 instructions, one million at most. Returns the TSC of the
  * next, 0: no kernel is known. */

@@ -420,6 +420,16 @@ struct proc *procs_next(struct procs *p, uint32_t *cursor)
 	return NULL;
 }
 
+const struct proc *procs_each(const struct procs *p, uint32_t *cursor)
+{
+	while (*cursor < PROCS_MAX) {
+		const struct entry *e = &p->entry[(*cursor)++];
+		if (e->used)
+			return &e->proc;
+	}
+	return NULL;
+}
+
 uint32_t procs_count(const struct procs *p)
 {
 	return p->count;

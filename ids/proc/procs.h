@@ -69,6 +69,7 @@ const struct proc *procs_find_pid(const struct procs *p, int32_t pid);
 /* All, in no order: start with *cursor = 0; NULL: no more. A task that comes or goes meanwhile may
  * be missed or not. */
 struct proc *procs_next(struct procs *p, uint32_t *cursor);
+const struct proc *procs_each(const struct procs *p, uint32_t *cursor);
 uint32_t procs_count(const struct procs *p);
 const struct procs_stats *procs_stats(const struct procs *p);
 /* A process that has this page-table root (physical, page aligned). NULL: none is known. */

@@ -397,9 +397,14 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 {
 	struct introspect *in = s->introspect;
 
-	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. */
-	if (r->c & UINT32_MAX)
+	/* The boot CPU's is the kernel's start; other CPUs repeat it as they come up. Of a kernel
+	 * that is known a write may be something else than the start of another. */
+	const struct lstar_write w = {r->a, r->b, (uint32_t)r->c, r->c & ABI_LSTAR_REFUSED};
+	if (in->integrity_next ? !integrity_lstar(in->integrity, &w, s->now, sentry_now_ns(s))
+			       : w.cpu != 0)
 		return;
+	if (!(r->c & ABI_LSTAR_AGAIN))
+		s->ops.call(s->ops.ctx, ABI_CALL_WATCH, 0, 0);
 	s->ops.call(s->ops.ctx, ABI_CALL_GUEST, 0, 0);
 	kernel_anchor(in->kernel, r->a, r->b, r->c & ABI_LSTAR_LA57);
 	in->next = s->now;
@@ -433,6 +438,14 @@ bool introspect_event(struct sentry *s, const struct abi_request *r)
 			integrity_guard(s->introspect->integrity, &w, s->now);
 			s->introspect->integrity_next = s->now;
 		}
+		return true;
+	case ABI_EVENT_LOST:
+		integrity_lost(s->introspect->integrity);
+		return false; /* told by others */
+	case ABI_EVENT_CONTROL:
+		if (s->introspect->integrity_next)
+			integrity_control(s->introspect->integrity, r->a, r->b, r->c, s->now,
+					  sentry_now_ns(s));
 		return true;
 	case ABI_EVENT_SITE:
 		return true;
@@ -497,6 +510,7 @@ static struct integrity *create_integrity(struct sentry *s)
 		.tsc_hz = s->clock.hz,
 		.key = s->random * 0x9e3779b97f4a7c15ull,
 		.ncpu = s->ctl->ncpu,
+		.pin = s->ctl->config.pin,
 		.mem = {s, introspect_page},
 		.call = s->ops.call,
 		.cpu = &s->ctl->cpu,

@@ -109,11 +109,23 @@ static bool cr0_faults(uint64_t value)
 	return efer & EFER_LME && !(efer & EFER_LMA) && (!(cr4 & CR4_PAE) || code_64);
 }
 
-/* The guest writes a bit of CR0 that Vigil owns (NE fixed by VMX, CD and NW virtual) with another
- * value than the shadow has. Make the shadow agree and let the CPU execute the write again: it then
- * changes only bits that are the guest's own, with the exact semantics of mode switches. A write
- * that will fault must not change the shadow. */
-static void guest_write_cr0(uint64_t value)
+/* Bits in a mask that are the guest's own nevertheless: they go into the real register as well. WP
+ * and SMEP are in cached translations. */
+static void follow(uint16_t field, uint64_t bits, uint64_t value)
+{
+	uint64_t old = vmread(field), now = (old & ~bits) | (value & bits);
+
+	if (now == old)
+		return;
+	vmwrite(field, now);
+	invvpid(INVVPID_SINGLE, VPID_GUEST);
+}
+
+/* The guest writes a bit of CR0 that Vigil owns (NE fixed by VMX, CD and NW virtual, WP watched)
+ * with another value than the shadow has. Make the shadow agree and let the CPU execute the write
+ * again: it then changes only bits that are the guest's own, with the exact semantics of mode
+ * switches. A write that will fault must not change the shadow. */
+static void guest_write_cr0(const struct vcpu *v, uint64_t value)
 {
 	uint64_t mask = vmx_cr0_mask();
 	uint64_t shadow = vmread(VMCS_CR0_SHADOW);
@@ -123,21 +135,38 @@ static void guest_write_cr0(uint64_t value)
 		return;
 	}
 	vmwrite(VMCS_CR0_SHADOW, (shadow & ~mask) | (value & mask));
+	value |= pin_keeps(v, ABI_CONTROL_CR0, (vmread(VMCS_GUEST_CR0) & ~mask) | (shadow & mask),
+			   value);
+	follow(VMCS_GUEST_CR0, WATCHED_CR0, value);
+}
+
+/* What a MOV to CR4 faults on, beside reserved bits (SDM volume 2, MOV to control registers). */
+static bool cr4_faults(uint64_t value)
+{
+	bool lma = vmread(VMCS_GUEST_EFER) & EFER_LMA;
+
+	if (value & ~vmread(VMCS_GUEST_CR4) & CR4_PCIDE && (!lma || vmread(VMCS_GUEST_CR3) & 0xfff))
+		return true;
+	return value & WATCHED_CR4 & ~vmx.caps.cr4_fixed1 || (lma && !(value & CR4_PAE));
 }
 
 /* CR4's bits in the mask belong to features that CPUID hides or Vigil does not know, so they are
  * reserved for the guest. One that the firmware has left on (LA57) may be cleared, as a kernel
- * without it does, and not be set again. */
-static void guest_write_cr4(uint64_t value)
+ * without it does, and not be set again. Others are watched. */
+static void guest_write_cr4(const struct vcpu *v, uint64_t value)
 {
 	uint64_t shadow = vmread(VMCS_CR4_SHADOW), cleared = shadow & ~value & ~CPUID_CR4_ALLOWED;
 
-	if (value & ~shadow & vmx_cr4_mask() ||
+	if (value & ~shadow & vmx_cr4_mask() & ~WATCHED_CR4 || cr4_faults(value) ||
 	    (cleared & CR4_LA57 && vmread(VMCS_GUEST_EFER) & EFER_LMA)) {
 		inject_gp();
 		return;
 	}
-	vmwrite(VMCS_CR4_SHADOW, shadow & ~cleared);
+	vmwrite(VMCS_CR4_SHADOW, (shadow & ~(cleared | WATCHED_CR4)) | (value & WATCHED_CR4));
+	value |= pin_keeps(v, ABI_CONTROL_CR4,
+			   (vmread(VMCS_GUEST_CR4) & ~vmx_cr4_mask()) | (shadow & vmx_cr4_mask()),
+			   value);
+	follow(VMCS_GUEST_CR4, WATCHED_CR4, value);
 	vmwrite(VMCS_GUEST_CR4, vmread(VMCS_GUEST_CR4) & ~(cleared & ~vmx.caps.cr4_fixed0));
 }
 
@@ -150,9 +179,9 @@ void on_cr_access(struct vcpu *v)
 	if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 3) {
 		guest_write_cr3(v, value);
 	} else if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 0) {
-		guest_write_cr0(value);
+		guest_write_cr0(v, value);
 	} else if (QUAL_TYPE(qual) == TYPE_TO_CR && QUAL_CR(qual) == 4) {
-		guest_write_cr4(value);
+		guest_write_cr4(v, value);
 	} else if (QUAL_TYPE(qual) == TYPE_LMSW) {
 		/* Bits 3:0 are the guest's own, so this is unreachable with our mask; harmless. */
 		skip_instruction();

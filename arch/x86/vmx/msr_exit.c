@@ -136,12 +136,13 @@ static int write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
 /* The entry of 64-bit system calls: the anchor of introspection. It is the guest's own register. */
 static int write_lstar(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	int err = wrmsr_safe(msr, value);
+	bool refused = pin_refuses_lstar(value);
+	int err = refused ? 0 : wrmsr_safe(msr, value);
 
 	lstar_writes++;
 	if (!err)
 		upcall_lstar(value, vmread(VMCS_GUEST_CR3), v->index,
-			     vmread(VMCS_GUEST_CR4) & CR4_LA57);
+			     vmread(VMCS_GUEST_CR4) & CR4_LA57, refused);
 	return err;
 }
 
@@ -150,11 +151,12 @@ static int write_efer(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	uint64_t old = vmread(VMCS_GUEST_EFER);
 
-	(void)v, (void)msr;
+	(void)msr;
 	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
 		return -EINVAL;
 	if ((value ^ old) & EFER_LME && vmread(VMCS_GUEST_CR0) & CR0_PG)
 		return -EINVAL;
+	value |= pin_keeps(v, ABI_CONTROL_EFER, old, value);
 	vmwrite(VMCS_GUEST_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
 	return 0;
 }

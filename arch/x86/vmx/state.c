@@ -28,12 +28,12 @@ static uint64_t host_cr4(void)
 uint64_t vmx_cr0_mask(void)
 {
 	/* PE and PG are the guest's (unrestricted guest). */
-	return (vmx.caps.cr0_fixed0 & ~(CR0_PE | CR0_PG)) | CR0_CD | CR0_NW;
+	return (vmx.caps.cr0_fixed0 & ~(CR0_PE | CR0_PG)) | CR0_CD | CR0_NW | WATCHED_CR0;
 }
 
 uint64_t vmx_cr4_mask(void)
 {
-	return vmx.caps.cr4_fixed0 | ~CPUID_CR4_ALLOWED;
+	return vmx.caps.cr4_fixed0 | ~CPUID_CR4_ALLOWED | WATCHED_CR4;
 }
 
 bool vmcs_write_zero(const uint16_t *fields, size_t n)

@@ -14,6 +14,7 @@
 #include "arch/x86/vcpu.h"
 #include "arch/x86/vmx/control.h"
 #include "arch/x86/vmx/vmcs.h"
+#include "hv/abi.h"
 #include "hv/bootinfo.h"
 #include "hv/lock.h"
 
@@ -32,7 +33,9 @@ struct vmx_shared {
 	struct cr3_config cr3;
 	struct cr3_pti pti;
 	bool quiet_cr3; /* CR3 writes don't exit although tracking is on: hooks tell enough */
-	bool sealed;	/* the launch interface is dead */
+	uint32_t watched, pinned; /* PIN_*: arch_watch */
+	uint64_t pinned_lstar;
+	bool sealed; /* the launch interface is dead */
 	uint32_t ncpu;
 	struct vcpu **cpu; /* [ncpu] */
 };
@@ -132,6 +135,15 @@ void on_sipi(struct vcpu *v);
 void on_triple_fault(struct vcpu *v);
 void on_vmcall(struct vcpu *v);
 void on_preemption_timer(struct vcpu *v);
+
+/* Bits of CR0 and CR4 that are the guest's own, and yet Vigil's to see cleared. */
+#define WATCHED_CR0 CR0_WP
+#define WATCHED_CR4 (CR4_SMEP | CR4_SMAP | CR4_UMIP)
+/* The guest gives a control register a value (pin.c): tell if that clears watched bits. Returns
+ * those that stay set. */
+uint64_t pin_keeps(const struct vcpu *v, enum abi_control reg, uint64_t old, uint64_t now);
+/* Whether IA32_LSTAR stays as it is. */
+bool pin_refuses_lstar(uint64_t value);
 
 /* Build the MSR bitmap from the policy table (msr_exit.c). */
 int msr_policy_init(uint8_t *bitmap);
