@@ -212,6 +212,15 @@ void stage_module(uint32_t nr, const char *name, uint64_t base, uint64_t size)
 		stage->modules_listed = nr + 1;
 }
 
+bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module)
+{
+	(void)k;
+	if (*node >= stage->modules_listed)
+		return false;
+	*module = stage->module[(*node)++];
+	return true;
+}
+
 bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module)
 {
 	(void)k;

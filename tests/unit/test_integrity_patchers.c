@@ -158,6 +158,8 @@ static void test_modifier(void **state)
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "a module changes where filldir64 goes on");
 	assert_string_equal(stage->symbol, "");
 	stage->modules_listed = 0; /* now it hides */
+	stage_run(3000);
+	stage->told = 0;
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "neither");
 }
 
@@ -193,12 +195,16 @@ static void test_hostile(void **state)
 	stage_put(probe + K_HLIST, probe + K_HLIST);
 	stage_put(probe + K_LIST, other + K_LIST);
 	stage_put(other + K_LIST, other + K_LIST);
-	stage->reads = 0;
-	uint64_t before = stage->in.tsc;
-	stage->run->next = before;
-	stage_run(1);
-	assert_in_range(stage->reads, 1, 1000000);
+	for (uint32_t i = 0; i < 200; i++) {
+		stage->reads = 0;
+		stage_run(1);
+		assert_in_range(stage->reads, 0, 2000);
+	}
 	assert_int_equal(stage->told, 0);
+	/* What lies behind it is found all the same. */
+	add_probe(6, HIDDEN, 0);
+	assert_told(WHAT_KPROBE, HIDDEN, "neither");
+	stage_put(TABLE + 6 * 8, 0);
 	stage_put(LIST, 0x1234);
 	stage_put(TABLE, 0xdead000000000100);
 	stage_run(1000);
