@@ -122,7 +122,7 @@ bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_mo
 	if (!head || list < 0 || gspace_u64(&k->space, *node ? *node : head, node) ||
 	    *node == head || !*node)
 		return false;
-	return read_module(k, *node - (uint64_t)list, module);
+	return kernel_module_read(k, *node - (uint64_t)list, module);
 }
 
 /* The part of the module that holds `va`; NULL: none. */

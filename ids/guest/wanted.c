@@ -81,6 +81,7 @@ const struct wanted wanted_structures[] = {
 	{"kprobe_insn_page", "list insns"},
 	{"jump_entry", "code target key"},
 	{"static_call_site", "addr key"},
+	{"kimage", "control_code_page"},
 	{"vm_struct", "next addr size flags pages nr_pages caller"},
 	{"vmap_area", "va_start va_end rb_node list vm"},
 	/* bpf */

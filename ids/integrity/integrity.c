@@ -11,7 +11,8 @@
 
 /* In the order in which they are begun; NULL ends it. */
 static const struct check *const checks[] = {
-	&check_text, &check_cpu, &check_creds, &check_patchers, &check_bpf, NULL,
+	&check_text,  &check_tables,   &check_modules, &check_code, &check_cpu,
+	&check_creds, &check_patchers, &check_bpf,     NULL,
 };
 
 _Static_assert(sizeof(checks) / sizeof(checks[0]) <= CHECKS + 1, "room for the checks");
@@ -131,6 +132,17 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 struct integrity_stats integrity_stats(const struct integrity *in)
 {
 	return in->stats;
+}
+
+bool integrity_running(const struct integrity *in)
+{
+	uint64_t va = kernel_symbol(in->k, "system_state");
+	int64_t running;
+	uint32_t now;
+
+	if (kernel_enum(in->k, "SYSTEM_RUNNING", &running))
+		running = 2;
+	return va && !gspace_u32(kernel_space(in->k), va, &now) && now >= running;
 }
 
 /* --- suspicions --------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ struct integrity_stats {
 	uint32_t text_pages; /* in the baseline, 0: it is not taken yet */
 	uint32_t sites;	     /* places of text that the kernel may patch */
 	uint32_t modules;    /* known */
+	uint32_t tables;     /* looked at in the last pass for executable memory */
 };
 
 /* NULL: no memory. */

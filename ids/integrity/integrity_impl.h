@@ -86,7 +86,8 @@ struct integrity {
 	struct integrity_stats stats;
 	uint64_t second; /* of the limit */
 	uint32_t in_second;
-	uint64_t held; /* back, and not yet told as a number */
+	uint64_t held;			    /* back, and not yet told as a number */
+	const struct module_table *modules; /* modules.c; NULL: there is no such check */
 	uint32_t hooked;
 	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
 	uint32_t told_at;
@@ -135,6 +136,9 @@ const char *integrity_value(char text[INTEGRITY_TEXT], uint64_t value);
 void integrity_name(const struct integrity *in, uint64_t va, char symbol[KERNEL_NAME_MAX + 20],
 		    char module[56]);
 
+/* Whether the kernel's start has ended: init runs, text and read-only data are sealed. */
+bool integrity_running(const struct integrity *in);
+
 static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 {
 	return in->ops.tsc_hz / 1000 * ms;
@@ -142,8 +146,5 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
-extern const struct check check_text;
-extern const struct check check_cpu;
-extern const struct check check_creds;
-extern const struct check check_patchers;
-extern const struct check check_bpf;
+extern const struct check check_text, check_tables, check_code, check_modules;
+extern const struct check check_cpu, check_creds, check_patchers, check_bpf;

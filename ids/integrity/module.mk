@@ -1,6 +1,6 @@
 # Integrity of the guest's kernel: in the sentry and on the host.
-INTEGRITY_SRC := $(addprefix ids/integrity/,integrity.c tell.c owner.c sites.c probed.c text.c text_page.c \
-	cpu.c descriptors.c creds.c patchers.c bpf.c) ids/eve/integrity.c
+INTEGRITY_SRC := $(addprefix ids/integrity/,integrity.c tell.c owner.c sites.c probed.c text.c text_page.c tables.c \
+	modules.c code.c cpu.c descriptors.c creds.c patchers.c bpf.c) ids/eve/integrity.c
 SENTRY_SRC += $(INTEGRITY_SRC)
 
 # Tests of single checks: the kernel's part and integrity_impl.h's are played by integrity_stage.c.

@@ -12,9 +12,9 @@
 
 #include "ids/integrity/integrity_impl.h"
 
-#define SITES_TEXT_MAX (24u << 20) /* bytes of text */
+#define SITES_TEXT_MAX (20u << 20) /* bytes of text */
 #define SITES_PAGES    (SITES_TEXT_MAX / GMEM_PAGE)
-#define SITES_MAX      90112u
+#define SITES_MAX      77824u
 #define SITE_LONGEST   6u
 #define SITES_KNOWN    16u
 #define SITES_WALKS    2u /* look-ups of owners in a step */

@@ -17,13 +17,13 @@
 #define SLICE_PAGES    12u /* some 3,500 instructions each */
 #define SITES_TRIES    20u
 #define SITES_MS       50
-#define OPEN_MS	       100 /* a region stays open so long, times two for each level */
-#define LEVEL_MAX      6
+#define OPEN_MS	       20 /* a region stays open so long, times two for each level */
+#define LEVEL_MAX      9
 #define CALM_MS	       2000 /* a region that stays closed so long is not busy */
 #define AGAIN_MS       50
 #define TOLD_MS	       1000 /* between looks at a page that is known to be bad */
-#define HOOKED_MS      20   /* between looks at pages with hooks */
-#define SWEEP_MS       500
+#define HOOKED_MS      50   /* between looks at pages with hooks */
+#define SWEEP_MS       1000
 #define SWEEP_BLIND_MS 50 /* without guards */
 
 /* --- attach ----------------------------------------------------------------------------------- */
@@ -326,6 +326,27 @@ static void sweep(struct check_run *run)
 	}
 }
 
+static void sooner(uint64_t *next, uint64_t due)
+{
+	if (due && due < *next)
+		*next = due;
+}
+
+/* Milliseconds until something is due. */
+static uint64_t next_ms(const struct check_run *run)
+{
+	const struct text_state *t = run->state;
+	uint64_t next = t->sweep_due;
+
+	if (run->in->hooked)
+		sooner(&next, t->hooked_due);
+	for (uint32_t i = 0; i < PAGES_AGAIN; i++)
+		sooner(&next, t->again[i].due);
+	for (uint32_t i = 0; i < REGIONS; i++)
+		sooner(&next, t->region[i].due);
+	return next > run->in->tsc ? (next - run->in->tsc) / integrity_ms(run->in, 1) + 1 : 1;
+}
+
 static uint64_t step(struct check_run *run)
 {
 	struct text_state *t = run->state;
@@ -362,7 +383,7 @@ static uint64_t step(struct check_run *run)
 			return 2;
 		if (!look_at_hooked(run))
 			sweep(run);
-		return HOOKED_MS / 2;
+		return next_ms(run);
 	}
 }
 

@@ -5,7 +5,7 @@
 #include "ids/integrity/probed.h"
 #include "ids/integrity/sites.h"
 
-#define RODATA_MAX  (24u << 20)
+#define RODATA_MAX  (20u << 20)
 #define TEXT_LINE   NH_LINE /* bytes of text under one hash: a change is told to the line */
 #define RODATA_LINE (4 * NH_LINE)
 #define TEXT_LINES  (SITES_TEXT_MAX / TEXT_LINE)

@@ -267,6 +267,19 @@ static bool line_good(struct check_run *run, uint32_t area, uint32_t page, uint3
 	return false;
 }
 
+static void tell_site(struct check_run *run, uint32_t page, struct place *p, const char *expected)
+{
+	const struct text_state *t = run->state;
+	const struct area *a = &t->area[AREA_TEXT];
+	struct place written = {0};
+
+	if (find_write(run, a, page, p->offset / a->line * a->line, &written)) {
+		p->writer = written.writer;
+		p->task = written.task;
+	}
+	tell(run, WHAT_TEXT, p, expected);
+}
+
 static bool sites_good(struct check_run *run, uint32_t page)
 {
 	struct text_state *t = run->state;
@@ -278,8 +291,7 @@ static bool sites_good(struct check_run *run, uint32_t page)
 	m->sites.undecided = false;
 	while (sites_check(&m->sites, run->in, page, (const uint8_t *)t->real, &next, &f)) {
 		uint32_t offset = f.va & (GMEM_PAGE - 1);
-		const struct place p = {
-			.va = f.va, .offset = offset, .len = f.size, .target = f.target};
+		struct place p = {.va = f.va, .offset = offset, .len = f.size, .target = f.target};
 		uint64_t found = 0;
 		good = false;
 		if (!m->faults)
@@ -289,7 +301,7 @@ static bool sites_good(struct check_run *run, uint32_t page)
 		/* An INT3 that stays is one, too: of whoever wrote it. */
 		if (integrity_suspect(run->in, WHAT_TEXT, f.va, found, LOOKS,
 				      f.passing ? PASSING_MS : LOOKS_MS))
-			tell(run, WHAT_TEXT, &p, f.expected);
+			tell_site(run, page, &p, f.expected);
 	}
 	return good && !m->sites.undecided;
 }

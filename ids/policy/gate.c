@@ -49,6 +49,7 @@ const struct policy_gate_info policy_gates[GATES] = {
 	[GATE_UNLINK] = {"unlink", F(PATH), GATE_UNLINK, DEFAULT_OFF, LINUX_EPERM},
 	[GATE_UNLINK_RUNNING] = {"unlink-running", F(PATH), GATE_UNLINK, DEFAULT_TOLD, LINUX_EPERM},
 	[GATE_SYSCALL] = {"syscall", F(NR), GATE_SYSCALL, DEFAULT_OFF, 0},
+	[GATE_SOCKET_EXEC] = {"socket-exec", FILE_OF, GATE_EXEC, DEFAULT_TOLD, LINUX_EACCES},
 };
 
 /* AF_*: include/linux/socket.h. */
@@ -86,10 +87,19 @@ static const struct policy_name bpf_commands[] = {
 	{NULL, 0},
 };
 static const struct policy_name flag_names[] = {
-	{"memfd", FLAG_MEMFD},	     {"deleted", FLAG_DELETED}, {"write", FLAG_WRITE},
-	{"exec", FLAG_EXEC},	     {"anon", FLAG_ANON},	{"bind", FLAG_BINDS},
-	{"remount", FLAG_REMOUNT},   {"move", FLAG_MOVE},	{"propagation", FLAG_SHARING},
-	{"fastopen", FLAG_FASTOPEN}, {"io_uring", FLAG_URING},	{NULL, 0},
+	{"memfd", FLAG_MEMFD},
+	{"deleted", FLAG_DELETED},
+	{"write", FLAG_WRITE},
+	{"exec", FLAG_EXEC},
+	{"anon", FLAG_ANON},
+	{"bind", FLAG_BINDS},
+	{"remount", FLAG_REMOUNT},
+	{"move", FLAG_MOVE},
+	{"propagation", FLAG_SHARING},
+	{"fastopen", FLAG_FASTOPEN},
+	{"io_uring", FLAG_URING},
+	{"socket", FLAG_SOCKET},
+	{NULL, 0},
 };
 
 const struct policy_field_info policy_fields[FIELDS] = {

@@ -41,6 +41,7 @@ enum policy_gate {
 	GATE_UNLINK,
 	GATE_UNLINK_RUNNING,
 	GATE_SYSCALL, /* of `trace` lines only */
+	GATE_SOCKET_EXEC,
 	GATES
 };
 
@@ -94,7 +95,8 @@ enum policy_type { TYPE_TEXT, TYPE_NUMBER, TYPE_ADDRESS, TYPE_FLAGS };
 #define FLAG_SHARING  0x0100u /* mount: only its propagation changes */
 #define FLAG_FASTOPEN 0x0200u /* send: MSG_FASTOPEN, connects by sending */
 #define FLAG_URING    0x0400u /* called by an io_uring worker of the process */
-#define FLAGS_KNOWN   0x07ffu
+#define FLAG_SOCKET   0x0800u /* exec: standard input and output are network connections */
+#define FLAGS_KNOWN   0x0fffu
 
 struct policy_name {
 	const char *name;

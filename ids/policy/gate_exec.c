@@ -5,6 +5,12 @@
 
 #define MEMFD "memfd:" /* mm/memfd.c, MFD_NAME_PREFIX */
 
+/* include/uapi/linux/stat.h, include/linux/socket.h */
+#define LINUX_S_IFMT   0170000u
+#define LINUX_S_IFSOCK 0140000u
+#define LINUX_AF_INET  2
+#define LINUX_AF_INET6 10
+
 /* Is it a memfd? Its dentry has that name and no directory: nobody can make such a one by giving a
  * file that name. The name goes to r->path. -1: can't be read. */
 static int is_memfd(const struct policy_layout *l, uint64_t file, struct policy_record *r)
@@ -48,6 +54,29 @@ void decode_file(const struct policy_layout *l, uint64_t file, struct policy_rec
 		record_unknown(r, FIELD_FLAGS);
 }
 
+/* Is it an Internet socket? */
+static bool is_connection(const struct policy_layout *l, uint64_t file)
+{
+	uint64_t inode, mode, socket, sk, family;
+
+	return layout_read(l, file, MEMBER_FILE_INODE, &inode) &&
+	       layout_read(l, inode, MEMBER_INODE_MODE, &mode) &&
+	       (mode & LINUX_S_IFMT) == LINUX_S_IFSOCK &&
+	       layout_read(l, file, MEMBER_FILE_PRIVATE, &socket) &&
+	       layout_read(l, socket, MEMBER_SOCKET_SK, &sk) &&
+	       layout_read(l, sk, MEMBER_SK_FAMILY, &family) &&
+	       (family == LINUX_AF_INET || family == LINUX_AF_INET6);
+}
+
+/* A program whose standard input and output lead to the network: a remote shell, or what inetd
+ * starts. One of both alone happens to programs that were begun with closed descriptors; unix
+ * sockets are what systemd gives every service. */
+static bool is_remote(const struct policy_layout *l, uint64_t task)
+{
+	return task && is_connection(l, task_file(l->kernel, task, 0)) &&
+	       is_connection(l, task_file(l->kernel, task, 1));
+}
+
 bool decode_exec(const struct policy_layout *l, const struct probe_hit *hit,
 		 struct policy_record *r)
 {
@@ -60,6 +89,10 @@ bool decode_exec(const struct policy_layout *l, const struct probe_hit *hit,
 		record_note(r, "filename", r->filename, 0);
 	decode_file(l, file, r);
 	r->gate = GATE_EXEC;
+	if (is_remote(l, hit->current)) {
+		r->gate = GATE_SOCKET_EXEC;
+		r->number[FIELD_FLAGS] |= FLAG_SOCKET;
+	}
 	if (r->number[FIELD_FLAGS] & FLAG_MEMFD)
 		r->gate = GATE_MEMFD_EXEC;
 	/* A file that can't be read while the call waits is not let through as an ordinary one. */

@@ -9,7 +9,7 @@ const struct policy_hook policy_hooks[HOOKS] = {
 	/* (struct linux_binprm *): its file becomes the process's, but it itself is freed */
 	[HOOK_BPRM_CHECK] = {.symbol = "security_bprm_check",
 			     .decode = decode_exec,
-			     .gates = G(EXEC) | G(MEMFD_EXEC),
+			     .gates = G(EXEC) | G(MEMFD_EXEC) | G(SOCKET_EXEC),
 			     .needs = N(BPRM_FILE) | N(FILE_DENTRY) | N(DENTRY_PARENT) |
 				      N(DENTRY_NAME),
 			     .base = 0,

@@ -16,6 +16,7 @@
 	M(BPRM_FILENAME, "linux_binprm", "filename", 8)                                            \
 	M(FILE_DENTRY, "file", "f_path.dentry", 8)                                                 \
 	M(FILE_INODE, "file", "f_inode", 8)                                                        \
+	M(FILE_PRIVATE, "file", "private_data", 8)                                                 \
 	M(DENTRY_PARENT, "dentry", "d_parent", 8)                                                  \
 	M(DENTRY_NAME, "dentry", "d_name.name", 8)                                                 \
 	M(DENTRY_INODE, "dentry", "d_inode", 8)                                                    \

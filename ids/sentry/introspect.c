@@ -151,6 +151,8 @@ void introspect_stats(const struct sentry *s, struct json *j)
 		EVE_FIELD_U64("integrity_sites", i.sites),
 		EVE_FIELD_U64("integrity_pages", i.pages),
 		EVE_FIELD_U64("integrity_passes", i.passes),
+		EVE_FIELD_U64("integrity_tables", i.tables),
+		EVE_FIELD_U64("integrity_modules", i.modules),
 		EVE_FIELD_U64("integrity_slices", i.slices),
 	};
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));

@@ -1,5 +1,5 @@
 # Static programs for the guests of tests/linux (some serve on the host's side too).
-GUEST_PROGRAMS := pingpong getpids bulk udp storm
+GUEST_PROGRAMS := pingpong getpids bulk udp storm revshell memexec inject bpfdir
 GUEST_BIN := $(GUEST_PROGRAMS:%=$(O)/guest/bin/%)
 
 $(O)/guest/bin/%: tests/guest/%.c

@@ -184,6 +184,22 @@ uint64_t fake_memfd(const char *name)
 	return make_file(whole, false, 0);
 }
 
+uint64_t fake_socket_file(uint64_t socket)
+{
+	uint64_t file = fake_struct(), inode = fake_struct();
+
+	fake_set(file, "file", "f_inode", inode);
+	fake_set(file, "file", "private_data", socket);
+	fake_set(inode, "inode", "i_mode", 0140777);
+	return file;
+}
+
+uint64_t task_file(const struct kernel *k, uint64_t task_va, uint32_t fd)
+{
+	(void)k;
+	return fd < 3 && fake.stdio.task == task_va ? fake.stdio.file[fd] : 0;
+}
+
 static int give_path(uint64_t va, char *dst, size_t size)
 {
 	dst[0] = 0;

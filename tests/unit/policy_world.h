@@ -27,6 +27,9 @@ struct fake {
 		const char *path;
 	} path[FAKE_PATHS]; /* of a struct file or struct path */
 	uint32_t paths;
+	struct {
+		uint64_t task, file[3];
+	} stdio;			   /* the open files 0 to 2 of one task */
 	const char *no_symbol, *no_member; /* this kernel lacks them; NULL: lacks none */
 	bool no_btf;
 	/* A read of guest memory that goes to somebody else; NULL: to `memory`. */
@@ -55,6 +58,7 @@ void fake_path(uint64_t va, const char *path);
 /* A file with a path, an inode with one link, a dentry in a directory. */
 uint64_t fake_file(const char *path);
 uint64_t fake_memfd(const char *name); /* without "memfd:" */
+uint64_t fake_socket_file(uint64_t socket);
 /* A process; its task's address. */
 uint64_t fake_task(int32_t pid, uint32_t uid, const char *comm, const char *exe, uint64_t parent);
 struct task *fake_find(uint64_t va);

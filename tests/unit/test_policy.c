@@ -201,6 +201,50 @@ static uint64_t make_socket(unsigned family, unsigned type, unsigned proto)
 	return socket;
 }
 
+/* A shell whose standard input and output are a connection. */
+static void test_remote_shell(void **state)
+{
+	uint64_t sh = fake_file("/bin/sh"), tcp = fake_socket_file(make_socket(2, 1, 6)),
+		 tcp6 = fake_socket_file(make_socket(10, 1, 6)),
+		 local = fake_socket_file(make_socket(1, 1, 0)), null = fake_file("/dev/null");
+
+	(void)state;
+	use("");
+	fake.stdio.task = user;
+	fake.stdio.file[0] = fake.stdio.file[1] = tcp;
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	assert_false(held);
+	assert_told("\"name\":\"socket-exec\",\"args\":[\"path=/bin/sh\",\"flags=socket\"],"
+		    "\"denied\":false}");
+	/* Another's files; only one of both; a service of systemd; nothing open; wild. */
+	assert_int_equal(exec_file(shell, sh, "sh"), 0);
+	fake.stdio.file[1] = null;
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	fake.stdio.file[0] = fake.stdio.file[1] = local;
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	fake.stdio.file[0] = 0;
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	fake.stdio.file[0] = fake.stdio.file[1] = WILD;
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	fake.stdio.file[0] = fake.stdio.file[1] = fake_socket_file(WILD);
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+	assert_int_equal(fake.lines, 1);
+	/* From memory is the worse of both. */
+	fake.stdio.file[0] = tcp6;
+	fake.stdio.file[1] = tcp;
+	assert_int_equal(exec_file(user, fake_memfd("m"), "x"), 0);
+	assert_told("\"name\":\"memfd-exec\"");
+	assert_told("flags=memfd+deleted+socket");
+	use("deny socket-exec\n");
+	assert_int_equal(exec_file(user, sh, "sh"), 13);
+	assert_int_equal(exec_file(shell, sh, "sh"), 0);
+	use("deny exec flags=socket errno=EPERM\n");
+	assert_int_equal(exec_file(user, sh, "sh"), 1);
+	assert_int_equal(exec_file(shell, sh, "sh"), 0);
+	use("off socket-exec\n");
+	assert_int_equal(exec_file(user, sh, "sh"), 0);
+}
+
 static const uint8_t peer4[16] = {2, 0, 0x11, 0x5c, 203, 0, 113, 5}; /* port 4444 */
 static const uint8_t peer6[28] = {10, 0, 0, 80, 0, 0, 0, 0, 0x20, 1, 0xd, 0xb8, [23] = 7};
 static const uint8_t mapped[28] = {10, 0, 0x11, 0x5c, [18] = 0xff, 0xff, 203, 0, 113, 5};
@@ -709,19 +753,33 @@ static void test_followed_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_exec),	       T(test_exec_unreadable),
-		T(test_memfd),	       T(test_names_and_threads),
-		T(test_first_match),   T(test_connect),
-		T(test_unix_and_none), T(test_send),
-		T(test_local_ends),    T(test_sockets),
-		T(test_signals),       T(test_gone_target),
-		T(test_ptrace),	       T(test_setuid),
-		T(test_loading),       T(test_bpf),
-		T(test_mounts),	       T(test_mappings),
-		T(test_unlink),	       T(test_trace),
-		T(test_limit),	       T(test_no_room),
-		T(test_held),	       T(test_kernel_without),
-		T(test_memory),	       T(test_followed_names),
+		T(test_exec),
+		T(test_exec_unreadable),
+		T(test_memfd),
+		T(test_names_and_threads),
+		T(test_first_match),
+		T(test_connect),
+		T(test_unix_and_none),
+		T(test_remote_shell),
+		T(test_send),
+		T(test_local_ends),
+		T(test_sockets),
+		T(test_signals),
+		T(test_gone_target),
+		T(test_ptrace),
+		T(test_setuid),
+		T(test_loading),
+		T(test_bpf),
+		T(test_mounts),
+		T(test_mappings),
+		T(test_unlink),
+		T(test_trace),
+		T(test_limit),
+		T(test_no_room),
+		T(test_held),
+		T(test_kernel_without),
+		T(test_memory),
+		T(test_followed_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,8 @@ static void test_taken(void **state)
 	assert_int_equal(b.policy_line[0].action, POLICY_DENY);
 	assert_int_equal(b.policy_line[0].err, 13); /* exec's own */
 	assert_int_equal(b.policy_line[0].conds, 2);
-	assert_int_equal(b.policy_line[0].gates, GATE_BIT(GATE_EXEC) | GATE_BIT(GATE_MEMFD_EXEC));
+	assert_int_equal(b.policy_line[0].gates, GATE_BIT(GATE_EXEC) | GATE_BIT(GATE_MEMFD_EXEC) |
+							 GATE_BIT(GATE_SOCKET_EXEC));
 	assert_int_equal(b.policy_line[1].line, 4);
 	assert_int_equal(b.policy_line[1].err, 1);
 	assert_int_equal(b.policy_line[2].err, 111);

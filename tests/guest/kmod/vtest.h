@@ -17,7 +17,17 @@ int try_memory(u64 base, u64 size, bool writing);
  */
 int try_rings(const char *variant);
 
-/* Hides the process `pid` until undo_hide(): taken out of the task list, out of the PID table, or
- * out of what listings of folders tell, as `variant` says. */
-int try_hide(const char *variant, int pid);
-void undo_hide(void);
+/* What rootkits do, each in a file of its own: done at insmod, undone at rmmod, and to no process
+ * but the one that the test names. See tests/guest/README.md. */
+struct trick {
+	const char *name;
+	/* 0, or the negative errno with which the module does not load; nothing is changed then. */
+	int (*start)(const char *variant, int pid);
+	void (*undo)(void); /* NULL: it is over when start() returns */
+};
+extern const struct trick hide_trick, ftrace_trick, fops_trick, dispatch_trick, inline_trick,
+	lstar_trick, idt_trick, remap_trick, cred_trick, code_trick, kprobe_trick, control_trick;
+
+/* The module out of the kernel's list of modules, and in it again. */
+int conceal(void);
+void reveal(void);
