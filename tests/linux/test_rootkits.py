@@ -47,8 +47,10 @@ class Trick:
 LISTINGS = [
     Trick("hide-tasklist", "do=hide variant=tasklist", hidden="tasklist"),
     Trick("hide-pidtable", "do=hide variant=pidtable", hidden="pidtable", listed=False),
-    Trick("ftrace-getdents", "do=ftrace", hidden="proc", listed=False),
-    Trick("ftrace-filldir", "do=ftrace variant=filldir", hidden="proc", listed=False),
+    Trick("ftrace-getdents", "do=ftrace", hidden="proc", listed=False,
+          integrity=[("ftrace", "__x64_sys_getdents64 goes on")]),
+    Trick("ftrace-filldir", "do=ftrace variant=filldir", hidden="proc", listed=False,
+          integrity=[("ftrace", "filldir64 goes on")]),
     Trick("fops", "do=fops", hidden="proc", listed=False),
     Trick("dispatch-call", "do=dispatch variant=call", hidden="proc", listed=False,
           integrity=[("syscall_table|text", "x64_sys_call")]),
@@ -58,16 +60,17 @@ LISTINGS = [
 ]
 # Something of the kernel is not what it was.
 CHANGES = [
-    Trick("dispatch-table", "do=dispatch variant=table", integrity=[("syscall_table", "getdents64")], also=("text",)),
-    Trick("idt", "do=idt", at=r"idt: vector 4 to (\w+)", integrity=[("idt", "{0}")], also=("text",)),
+    Trick("dispatch-table", "do=dispatch variant=table", integrity=[("syscall_table", r"sys_call_table\+0x6c8")]),
+    Trick("idt", "do=idt", at=r"idt: vector 4 to (\w+)", integrity=[("idt", "{0}")]),
     Trick("cred-ids", "do=cred variant=ids", user=True, integrity=[("credentials", '"pid":{pid},')]),
     Trick("cred-pointer", "do=cred variant=pointer", user=True, integrity=[("credentials", '"pid":{pid},')]),
-    Trick("code", "do=code", at=r"code: at (\w+)", integrity=[("code", "{0}")]),
-    Trick("conceal", "do=nothing conceal=1", integrity=[("module", '"module":"vtest"')], also=("code",)),
+    Trick("code", "do=code", at=r"code: at (\w+)", integrity=[("code", "{0}")], seconds=5),
+    Trick("conceal", "do=nothing conceal=1", integrity=[("module", '"module":"vtest"')], also=("code",),
+          seconds=5),
     Trick("conceal-ftrace", "do=ftrace variant=filldir conceal=1", hidden="proc", listed=False,
-          integrity=[("module", '"module":"vtest"'), ("ftrace", "filldir64|vtest|address")], also=("code",)),
+          integrity=[("module", '"module":"vtest"'), ("ftrace", "filldir64")], also=("code",), seconds=5),
     Trick("conceal-kprobe", "do=kprobe conceal=1",
-          integrity=[("module", '"module":"vtest"'), ("kprobe", "do_sys_openat2")], also=("code",)),
+          integrity=[("module", '"module":"vtest"'), ("kprobe", "do_sys_openat2")], also=("code",), seconds=5),
     Trick("control-wp", "do=control variant=wp", integrity=[("control_register", "(?i)cr0")]),
     Trick("control-smep", "do=control variant=smep", integrity=[("control_register", "(?i)cr4")]),
     # The last: where page tables are isolated it needs a jump in the entry code.
