@@ -31,7 +31,7 @@ def build() -> Path:
     for path in sources:
         shutil.copy2(path, work / path.name)
     done = subprocess.run(
-        ["make", "-C", str(headers), f"M={work}", "modules"], capture_output=True, text=True, check=False,
+        ["make", "-C", str(headers), f"M={work}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"], capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"},
     )
     print(done.stdout + done.stderr)
