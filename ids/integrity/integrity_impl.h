@@ -147,4 +147,7 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
 extern const struct check check_text, check_tables, check_code, check_modules;
-extern const struct check check_cpu, check_creds, check_patchers, check_bpf;
+extern const struct check check_cpu;
+extern const struct check check_creds;
+extern const struct check check_patchers;
+extern const struct check check_bpf;
