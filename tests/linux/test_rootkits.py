@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import kmod  # noqa: E402  (the path must be set first)
 from labkit import kernel  # noqa: E402
 from labkit.paths import LabError  # noqa: E402
-from labrun import LabCase, Run  # noqa: E402
+from labrun import LabCase, Run, fetched  # noqa: E402
 
 SPLIT = "class"
 COST = 200.0
@@ -125,9 +125,19 @@ def when(event: Event) -> float:
 class Rootkits(LabCase):
     """What the runs share: a guest that does one step after the other."""
 
+    KERNEL = ""  # what tools/deps calls it; "": the lab's default
+
     def guest(self, script: str, *args: str, **more: object) -> Run:
+        if self.KERNEL:
+            folder = fetched(self.KERNEL)
+            if folder is None:
+                self.skipTest(f"{self.KERNEL} cannot be fetched here")
+            image = folder / "vmlinuz"
+            args = (*args, "--kernel", str(image), "--modules", str(folder / "modules"))
+        else:
+            image = None
         try:
-            module = kmod.build()
+            module = kmod.build(image)
         except LabError as error:
             self.skipTest(f"no kernel module: {str(error).splitlines()[0]}")
         files = {"vtest.ko": module, **more.pop("files", {})}  # type: ignore[dict-item]
@@ -251,6 +261,18 @@ class Changes(Rootkits):
     """Tables, registers, credentials, code and lists of the kernel, changed one after the other."""
 
     def test_modules(self) -> None:
+        self.run_table(CHANGES)
+
+
+class Newer(Rootkits):
+    """The same on another kernel, whose structures lie elsewhere."""
+
+    KERNEL = "kernel-6.12"
+
+    def test_listings(self) -> None:
+        self.run_table(LISTINGS)
+
+    def test_changes(self) -> None:
         self.run_table(CHANGES)
 
 
