@@ -319,7 +319,10 @@ static uint64_t step(struct check_run *run)
 			st->read_tsc = run->in->tsc;
 		st->foreign = false;
 		st->phase = PHASE_FTRACE;
-		return SLICE_MS;
+		if (st->fresh)
+			return SLICE_MS;
+		/* Nothing was read: on with it. */
+		__attribute__((fallthrough));
 	case PHASE_FTRACE:
 		st->left = HEAD_READS * 3;
 		look_ftrace(run);

@@ -53,6 +53,7 @@ static int setup(void **state)
 	root = new_task(1, new_cred(0, 0, ALL_CAPS));
 	user = new_task(100, new_cred(1000, 1000, 0));
 	stage_run(500);
+	hit("commit_creds", root, stage_get(root + T_CRED));
 	return 0;
 }
 
@@ -178,6 +179,20 @@ static void test_harmless(void **state)
 	assert_int_equal(stage->told, 0);
 }
 
+/* Without the hook on commit_creds nothing explains a change: none is told. */
+static void test_without_hooks(void **state)
+{
+	(void)state;
+	assert_null(stage_attach());
+	stage_run(500);
+	stage_put(user + T_CRED, new_cred(0, 0, ALL_CAPS));
+	stage_run(1000);
+	assert_int_equal(stage->told, 0);
+	hit("commit_creds", root, stage_get(root + T_CRED));
+	stage_put(stage_get(user + T_CRED) + C_CAPS, 1);
+	assert_told(user, "changed in place");
+}
+
 /* A difference that is gone at the next look was a torn read. */
 static void test_torn(void **state)
 {
@@ -216,6 +231,7 @@ int main(void)
 		T(test_fresh),
 		T(test_harmless),
 		T(test_torn),
+		T(test_without_hooks),
 		T(test_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
