@@ -48,9 +48,9 @@ LISTINGS = [
     Trick("hide-tasklist", "do=hide variant=tasklist", hidden="tasklist"),
     Trick("hide-pidtable", "do=hide variant=pidtable", hidden="pidtable", listed=False),
     Trick("ftrace-getdents", "do=ftrace", hidden="proc", listed=False,
-          integrity=[("ftrace", "__x64_sys_getdents64 goes on")]),
+          integrity=[("ftrace", r"__x64_sys_getdents64(\+0x4)? goes on")]),
     Trick("ftrace-filldir", "do=ftrace variant=filldir", hidden="proc", listed=False,
-          integrity=[("ftrace", "filldir64 goes on")]),
+          integrity=[("ftrace", r"filldir64(\+0x4)? goes on")]),
     Trick("fops", "do=fops", hidden="proc", listed=False),
     Trick("dispatch-call", "do=dispatch variant=call", hidden="proc", listed=False,
           integrity=[("syscall_table|text", "x64_sys_call")]),
@@ -77,11 +77,11 @@ CHANGES = [
     Trick("lstar", "do=lstar", at=r"lstar: (\w+) to (\w+)", integrity=[("lstar", "{1}")], also=("text",)),
 ]
 
-# `look SECONDS`: lists /proc twice a second. The copy's path tells the beginning of each step in the
+# `look SECONDS`: lists /proc three times a second. The copy's path tells the beginning of each step in the
 # event of its loading.
 GUEST = r"""
 look() {
-	for i in $(seq $(($1 * 2))); do sleep 0.5; ls /proc > /dev/null; done
+	for i in $(seq $(($1 * 3))); do sleep 0.3; ls /proc > /dev/null; done
 }
 listed() {
 	if ls /proc | grep -qx "$1"; then echo yes; else echo no; fi
