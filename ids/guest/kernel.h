@@ -97,6 +97,9 @@ struct kernel_module {
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module);
 /* The one whose struct module lies at `va`, listed or not. False: its name can't be read. */
 bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module);
+/* The same in pieces: *node is 0 at first, and the caller's to keep. The list may change meanwhile;
+ * the caller bounds the walk. */
+bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module);
 /* The module that holds `va`. */
 bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module);
 /* The same, and the nearest symbol below if its own table can be read. */

@@ -142,6 +142,17 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 		*offset = va - best;
 }
 
+bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module)
+{
+	uint64_t head = kernel_symbol(k, "modules");
+	int64_t list = kernel_offset(k, "module", "list");
+
+	if (!head || list < 0 || gspace_u64(&k->space, *node ? *node : head, node) ||
+	    *node == head || !*node)
+		return false;
+	return kernel_module_read(k, *node - (uint64_t)list, module);
+}
+
 /* The part of the module that holds `va`; NULL: none. */
 static const uint64_t *part_holding(const struct kernel_module *module, uint64_t va)
 {

@@ -7,6 +7,7 @@
 #include "hv/errno.h"
 #include "ids/integrity/integrity_impl.h"
 
+#define STALE_MS   2500	 /* and then its place may be taken */
 #define SUSPECT_MS 10000 /* a suspicion that nobody repeats for so long is none */
 
 /* In the order in which they are begun; NULL ends it. */
@@ -158,19 +159,16 @@ static struct suspect *find_suspect(struct integrity *in, enum integrity_what wh
 	return NULL;
 }
 
-/* A free place, else the one that was looked at longest ago. */
+/* A free place, or one whose suspicion has not been repeated for a while. NULL: they are all at
+ * work; whoever comes later waits, so that those are brought to an end. */
 static struct suspect *new_suspect(struct integrity *in)
 {
-	struct suspect *oldest = &in->suspect[0];
-
 	for (uint32_t i = 0; i < SUSPECTS; i++) {
 		struct suspect *s = &in->suspect[i];
-		if (!s->looks)
+		if (!s->looks || in->tsc - s->last > integrity_ms(in, STALE_MS))
 			return s;
-		if (s->last < oldest->last)
-			oldest = s;
 	}
-	return oldest;
+	return NULL;
 }
 
 bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t key, uint64_t value,
@@ -180,6 +178,8 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 
 	if (!s || s->value != value || in->tsc - s->last > integrity_ms(in, SUSPECT_MS)) {
 		s = s ? s : new_suspect(in);
+		if (!s)
+			return false;
 		*s = (struct suspect){
 			.key = key, .value = value, .first = in->tsc, .what = (uint8_t)what};
 	}
@@ -187,6 +187,16 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 	if (s->looks < UINT8_MAX)
 		s->looks++;
 	return s->looks >= looks && in->tsc - s->first >= integrity_ms(in, ms);
+}
+
+void integrity_drop(struct integrity *in, enum integrity_what what, uint64_t from, uint64_t to,
+		    uint64_t since)
+{
+	for (uint32_t i = 0; i < SUSPECTS; i++) {
+		struct suspect *s = &in->suspect[i];
+		if (s->looks && s->what == what && s->key >= from && s->key < to && s->last < since)
+			s->looks = 0;
+	}
 }
 
 void integrity_innocent(struct integrity *in, enum integrity_what what, uint64_t key)
