@@ -301,15 +301,33 @@ static void test_cleared_by_kexec(void **state)
 	assert_int_equal(stage->told, 0);
 }
 
+/* A CPU that is never seen again is no proof of it. */
+static void test_cleared_on_a_lost_cpu(void **state)
+{
+	(void)state;
+	stage_run(1000);
+	clear(0x1234000, 1);
+	stage_run(5000); /* this one may be stopped in the kernel */
+	assert_int_equal(stage->told, 0);
+	stage->cpu.cpl = 3;
+	stage_run(200);
+	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 1", 0x1234000);
+}
+
 /* Code in low memory that comes back has only played kexec. */
 static void test_cleared_in_low_memory(void **state)
 {
 	(void)state;
 	stage_run(1000);
 	clear(0x1234000, 0);
+	assert_true(stage->in.leaving); /* the other checks rest */
 	stage_run(1000);
 	assert_int_equal(stage->told, 0);
 	stage_run(2000);
+	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 0", 0x1234000);
+	assert_false(stage->in.leaving);
+	clear(0x1234000, 0);
+	assert_false(stage->in.leaving);
 	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 0", 0x1234000);
 }
 
@@ -337,6 +355,7 @@ int main(void)
 		T(test_cleared),
 		T(test_cleared_by_kexec),
 		T(test_cleared_in_low_memory),
+		T(test_cleared_on_a_lost_cpu),
 		T(test_pinned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
