@@ -195,6 +195,11 @@ static void test_gdt(void **state)
 	assert_told(WHAT_GDT, "entry", GDT + 13 * 8);
 	stage_put(GDT + 13 * 8, 0);
 	stage_run(500);
+	stage_put(GDT + 14 * 8, 0x00af9b000000ffff); /* the kernel's code */
+	stage_run(1000);
+	assert_told(WHAT_GDT, "entry", GDT + 14 * 8);
+	stage_put(GDT + 14 * 8, 0);
+	stage_run(500);
 	stage_put(GDT + 16, 0x00affb000000ffff); /* the kernel's code for users */
 	stage_run(1000);
 	assert_told(WHAT_GDT, "entry", GDT + 16);
@@ -237,6 +242,9 @@ static void test_lstar_of_another_kernel(void **state)
 	/* kexec with another base; its second CPU comes up. */
 	assert_true(write(STAGE_IMAGE + 0x20001080, STAGE_OTHER, 0, false));
 	assert_false(write(STAGE_IMAGE + 0x20001080, STAGE_OTHER, 1, false));
+	/* The same base, another place. */
+	assert_true(write(ENTRY + 0x40, STAGE_MOVED, 0, false));
+	assert_true(write(ENTRY, STAGE_MOVED, 0, false));
 	/* The same base and place, another kernel. */
 	strcpy(stage_at(BANNER, 64), "Linux version 6.12.0-test");
 	assert_true(write(ENTRY + 0x40, STAGE_ROOT, 0, false));
