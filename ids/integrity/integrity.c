@@ -84,6 +84,7 @@ void integrity_attach(struct integrity *in, const struct kernel *k, const struct
 	in->stats = (struct integrity_stats){0};
 	in->held = 0;
 	in->in_second = in->hooked = 0;
+	in->leaving = false;
 	memset(in->told, 0, sizeof(in->told));
 	memset(in->suspect, 0, sizeof(in->suspect));
 	for (uint32_t i = 0; i < in->runs; i++)
@@ -106,6 +107,12 @@ void integrity_guard(struct integrity *in, const struct integrity_write *w, uint
 	}
 }
 
+/* While kexec overwrites the kernel only the processors are looked at. */
+static bool at_work(const struct integrity *in, uint32_t i)
+{
+	return in->run[i].next && (!in->leaving || in->run[i].check == &check_cpu);
+}
+
 /* One check for each call: the most overdue. */
 uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 {
@@ -117,7 +124,7 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 	in->tsc = tsc;
 	in->now_ns = now_ns;
 	for (uint32_t i = 0; i < in->runs; i++)
-		if (in->run[i].next && (!due || in->run[i].next < due->next))
+		if (at_work(in, i) && (!due || in->run[i].next < due->next))
 			due = &in->run[i];
 	if (due && due->next <= tsc) {
 		uint64_t ms = due->check->step(due);
@@ -125,7 +132,7 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 		in->stats.slices++;
 	}
 	for (uint32_t i = 0; i < in->runs; i++)
-		if (in->run[i].next && (!next || in->run[i].next < next))
+		if (at_work(in, i) && (!next || in->run[i].next < next))
 			next = in->run[i].next;
 	return next;
 }

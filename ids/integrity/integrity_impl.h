@@ -91,6 +91,7 @@ struct integrity {
 	const struct module_table *modules; /* modules.c; NULL: there is no such check */
 	uint32_t hooked;
 	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
+	bool leaving;		       /* the kernel seems to be on its way out (cpu.c) */
 	uint32_t told_at;
 	struct told told[TOLD];
 	struct suspect suspect[SUSPECTS];
@@ -155,7 +156,4 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
 extern const struct check check_text, check_tables, check_code, check_modules;
-extern const struct check check_cpu;
-extern const struct check check_creds;
-extern const struct check check_patchers;
-extern const struct check check_bpf;
+extern const struct check check_cpu, check_creds, check_patchers, check_bpf;

@@ -111,9 +111,10 @@ int gspace_string(const struct gspace *space, uint64_t va, char *dst, size_t siz
 int gspace_translate(const struct gspace *space, uint64_t va, struct gspace_at *at)
 {
 	const uint8_t *from = find(va, 1);
-	if (!from || space->root != STAGE_ROOT)
+	if (!from || (space->root != STAGE_ROOT && space->root != STAGE_MOVED))
 		return -EFAULT;
 	at->gpa = (16u << 20) + (uint64_t)(from - stage->image);
+	at->gpa += space->root == STAGE_MOVED ? 1 << 30 : 0;
 	at->size = 4096;
 	at->write = va - STAGE_ALIAS >= 0x10000 && (va & ~0xfffull) != stage->read_only;
 	at->user = false;

@@ -22,7 +22,8 @@
 #define STAGE_MODULES 0xffffffffc0000000ull /* code of modules, 64 KiB */
 #define STAGE_ALIAS   0xfffffe0000000000ull /* 64 KiB: what stage.alias says, read-only */
 #define STAGE_ROOT    0x1000ull		    /* page tables of the kernel */
-#define STAGE_OTHER   0x2000ull		    /* of another kernel: nothing of this one is mapped */
+#define STAGE_MOVED   0x3000ull /* the same addresses as this kernel's, in other memory */
+#define STAGE_OTHER   0x2000ull /* of another kernel: nothing of this one is mapped */
 
 struct stage {
 	uint8_t image[1 << 20], heap[1 << 20], modules[1 << 16];

@@ -195,6 +195,11 @@ static void test_gdt(void **state)
 	assert_told(WHAT_GDT, "entry", GDT + 13 * 8);
 	stage_put(GDT + 13 * 8, 0);
 	stage_run(500);
+	stage_put(GDT + 14 * 8, 0x00af9b000000ffff); /* the kernel's code */
+	stage_run(1000);
+	assert_told(WHAT_GDT, "entry", GDT + 14 * 8);
+	stage_put(GDT + 14 * 8, 0);
+	stage_run(500);
 	stage_put(GDT + 16, 0x00affb000000ffff); /* the kernel's code for users */
 	stage_run(1000);
 	assert_told(WHAT_GDT, "entry", GDT + 16);
@@ -237,6 +242,9 @@ static void test_lstar_of_another_kernel(void **state)
 	/* kexec with another base; its second CPU comes up. */
 	assert_true(write(STAGE_IMAGE + 0x20001080, STAGE_OTHER, 0, false));
 	assert_false(write(STAGE_IMAGE + 0x20001080, STAGE_OTHER, 1, false));
+	/* The same base, another place. */
+	assert_true(write(ENTRY + 0x40, STAGE_MOVED, 0, false));
+	assert_true(write(ENTRY, STAGE_MOVED, 0, false));
 	/* The same base and place, another kernel. */
 	strcpy(stage_at(BANNER, 64), "Linux version 6.12.0-test");
 	assert_true(write(ENTRY + 0x40, STAGE_ROOT, 0, false));
@@ -301,15 +309,33 @@ static void test_cleared_by_kexec(void **state)
 	assert_int_equal(stage->told, 0);
 }
 
+/* A CPU that is never seen again is no proof of it. */
+static void test_cleared_on_a_lost_cpu(void **state)
+{
+	(void)state;
+	stage_run(1000);
+	clear(0x1234000, 1);
+	stage_run(5000); /* this one may be stopped in the kernel */
+	assert_int_equal(stage->told, 0);
+	stage->cpu.cpl = 3;
+	stage_run(200);
+	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 1", 0x1234000);
+}
+
 /* Code in low memory that comes back has only played kexec. */
 static void test_cleared_in_low_memory(void **state)
 {
 	(void)state;
 	stage_run(1000);
 	clear(0x1234000, 0);
+	assert_true(stage->in.leaving); /* the other checks rest */
 	stage_run(1000);
 	assert_int_equal(stage->told, 0);
 	stage_run(2000);
+	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 0", 0x1234000);
+	assert_false(stage->in.leaving);
+	clear(0x1234000, 0);
+	assert_false(stage->in.leaving);
 	assert_told(WHAT_CONTROL_REGISTER, "CR0.WP cleared on CPU 0", 0x1234000);
 }
 
@@ -337,6 +363,7 @@ int main(void)
 		T(test_cleared),
 		T(test_cleared_by_kexec),
 		T(test_cleared_in_low_memory),
+		T(test_cleared_on_a_lost_cpu),
 		T(test_pinned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
