@@ -152,6 +152,12 @@ static void put_alert(struct json *j, const struct blob *b, const struct blob_ru
 	json_close(j);
 }
 
+/* A blocked packet, or the highest severity, is not to drown in alerts of less. */
+static enum eve_class alert_class(const struct blob_rule *rule, bool blocked)
+{
+	return blocked || rule->priority == 1 ? EVE_CLASS_URGENT : EVE_CLASS_ALERT;
+}
+
 static bool try_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 		      const struct blob_rule *rule, bool blocked, bool metadata)
 {
@@ -159,13 +165,13 @@ static bool try_alert(struct eve *eve, const struct eve_packet *ep, const struct
 
 	put_packet(j, ep);
 	put_alert(j, b, rule, blocked, metadata);
-	return eve_end(eve, EVE_CLASS_ALERT);
+	return eve_end(eve, alert_class(rule, blocked));
 }
 
 bool eve_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	       const struct blob_rule *rule, bool blocked)
 {
-	if (!eve_admit(eve, EVE_CLASS_ALERT))
+	if (!eve_admit(eve, alert_class(rule, blocked)))
 		return true;
 	if (try_alert(eve, ep, b, rule, blocked, true))
 		return true;

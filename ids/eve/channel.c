@@ -13,6 +13,7 @@ static const struct {
 	const char *name;
 	uint32_t size;
 } classes[EVE_CLASSES] = {
+	[EVE_CLASS_URGENT] = {"urgent", 64 * 1024},
 	[EVE_CLASS_ALERT] = {"alert", 256 * 1024},
 	[EVE_CLASS_HYPERVISOR] = {"hypervisor", 64 * 1024},
 	[EVE_CLASS_PROCESS] = {"process", 128 * 1024},

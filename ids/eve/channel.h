@@ -1,9 +1,9 @@
 /* The alert channel's queues: lines wait here, by class, until there is room in the output.
  *
  * For the sentry. Each class has memory of its own, so that no flood of one can cost a line of
- * another; lines leave by class, alerts first, whole or not at all, and of nine lines one is of a
- * class that waits behind. What finds no room is counted
- * by the caller's counters, which may lie in memory that survives a restart of the sentry. Pure.
+ * another; lines leave by class, urgent ones and alerts first, whole or not at all, and of nine
+ * lines one is of a class that waits behind. What finds no room is counted by the caller's
+ * counters, which may lie in memory that survives a restart of the sentry. Pure.
  */
 #pragma once
 

@@ -16,6 +16,8 @@
 
 /* Which ring of the alert channel an event belongs to. */
 enum eve_class {
+	EVE_CLASS_URGENT, /* what no flood of alerts may cost: blocked, severity 1, hidden, denied
+			   */
 	EVE_CLASS_ALERT,
 	EVE_CLASS_HYPERVISOR,
 	EVE_CLASS_PROCESS,

@@ -10,7 +10,7 @@ bool eve_integrity(struct eve *eve, const struct eve_integrity *e, uint64_t now_
 {
 	struct json *j;
 
-	if (!eve_admit(eve, EVE_CLASS_ALERT))
+	if (!eve_admit(eve, EVE_CLASS_URGENT))
 		return false;
 	j = eve_begin(eve, "integrity", now_ns);
 	json_object(j, "integrity");
@@ -29,5 +29,5 @@ bool eve_integrity(struct eve *eve, const struct eve_integrity *e, uint64_t now_
 	json_close(j);
 	if (e->process)
 		e->process(e->ctx, j);
-	return eve_end(eve, EVE_CLASS_ALERT);
+	return eve_end(eve, EVE_CLASS_URGENT);
 }

@@ -36,7 +36,7 @@ static void put_body(struct json *j, const struct eve_syscall *e)
 
 bool eve_syscall(struct eve *eve, const struct eve_syscall *e, uint64_t now_ns)
 {
-	enum eve_class cls = e->denied ? EVE_CLASS_ALERT : EVE_CLASS_PROCESS;
+	enum eve_class cls = e->denied ? EVE_CLASS_URGENT : EVE_CLASS_PROCESS;
 	struct json *j;
 
 	if (!eve_admit(eve, cls))

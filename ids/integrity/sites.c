@@ -5,12 +5,13 @@
 
 #include "ids/integrity/owner.h"
 
-#define SLICE	  512u /* entries of a table looked at in a step */
-#define KNOWN_MS  20
-#define JUMP_SIZE 16u	/* struct jump_entry: s32 code, s32 target, long key */
-#define CALL_SIZE 8u	/* struct static_call_site: s32 addr, s32 key */
-#define TRAMP	  8u	/* bytes of a static call's trampoline */
-#define PAGES_MAX 8192u /* of ftrace's records */
+#define SLICE_RECORDS 4096u
+#define SLICE	      512u /* entries of a table looked at in a step */
+#define KNOWN_MS      20
+#define JUMP_SIZE     16u   /* struct jump_entry: s32 code, s32 target, long key */
+#define CALL_SIZE     8u    /* struct static_call_site: s32 addr, s32 key */
+#define TRAMP	      8u    /* bytes of a static call's trampoline */
+#define PAGES_MAX     8192u /* of ftrace's records */
 
 enum site_type {
 	SITE_TAIL, /* the rest of one that began on the page before */
@@ -74,25 +75,27 @@ static bool build_ftrace(struct sites *s, const struct integrity *in)
 
 	if (!head || next < 0 || recs < 0 || index < 0 || ip != 0 || size != 16)
 		return true; /* built without it, or unlike anything known */
-	if (gspace_u64(space, s->node ? s->node + (uint64_t)next : head, &s->node) || !s->node ||
-	    ++s->at > PAGES_MAX)
+	if (!s->record && (gspace_u64(space, s->node ? s->node + (uint64_t)next : head, &s->node) ||
+			   !s->node || ++s->at > PAGES_MAX))
 		return true;
 	if (gspace_u64(space, s->node + (uint64_t)recs, &records) ||
-	    gspace_u32(space, s->node + (uint64_t)index, &count) || count > 1u << 17) {
+	    gspace_u32(space, s->node + (uint64_t)index, &count)) {
 		s->failed = true;
 		return true;
 	}
-	/* A page of records, or, at the worst, one group of many pages: 100,000 records are five
-	 * million instructions and more than any kernel has in one. */
-	for (uint32_t i = 0; i < count; i += 256) {
-		uint32_t n = count - i < 256 ? count - i : 256;
-		if (gspace_read(space, records + i * 16ull, rec, n * 16ull)) {
+	/* A group may be of many pages. */
+	for (uint32_t i = 0; i < SLICE_RECORDS && s->record < count; i += 256) {
+		uint32_t n = count - s->record < 256 ? count - s->record : 256;
+		if (gspace_read(space, records + s->record * 16ull, rec, n * 16ull)) {
 			s->failed = true;
 			return true;
 		}
-		for (uint32_t j = 0; j < n; j++)
-			add(s, rec[2 * j], SITE_FTRACE, 0);
+		for (uint32_t k = 0; k < n; k++)
+			add(s, rec[2 * k], SITE_FTRACE, 0);
+		s->record += n;
 	}
+	if (s->record >= count)
+		s->record = 0;
 	return false;
 }
 
@@ -203,7 +206,7 @@ bool sites_begin(struct sites *s, const struct integrity *in)
 	memset(s->first, 0, sizeof(s->first));
 	s->text = image->text & ~(uint64_t)(GMEM_PAGE - 1);
 	s->text_end = (image->text_end + GMEM_PAGE - 1) & ~(uint64_t)(GMEM_PAGE - 1);
-	s->count = s->source = s->at = 0;
+	s->count = s->source = s->at = s->record = 0;
 	s->node = 0;
 	memset(s->known, 0, sizeof(s->known));
 	s->placing = s->failed = false;
@@ -231,7 +234,7 @@ int sites_build(struct sites *s, const struct integrity *in)
 {
 	if (sources[s->source](s, in)) {
 		s->source++;
-		s->at = 0;
+		s->at = s->record = 0;
 		s->node = 0;
 	}
 	if (s->failed)

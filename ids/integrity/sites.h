@@ -34,6 +34,7 @@ struct sites {
 	bool placing, failed;
 	uint32_t source, at;
 	uint64_t node;
+	uint32_t record;    /* of the group at `node`, 0: it is done */
 	uint64_t caller[3]; /* ftrace_caller, ftrace_regs_caller, __fentry__ */
 	/* Targets whose owners were looked for a moment ago; and how many more may be, in this
 	 * step.

@@ -64,6 +64,12 @@ static const char *attach(struct check_run *run)
 	set_area(t, AREA_RODATA, image, image->rodata, image->rodata_end, RODATA_LINE, TEXT_LINES);
 	t->region_base = t->area[AREA_TEXT].gpa & ~(uint64_t)(REGION - 1);
 	t->open = REGIONS;
+	/* Of a kernel before this one. */
+	for (uint32_t i = 0; i < AREAS; i++)
+		if (m->guard[i].size)
+			(void)in->ops.call(in->ops.ctx, ABI_CALL_GUARD, m->guard[i].gpa,
+					   m->guard[i].size | 1);
+	memset(m->guard, 0, sizeof(m->guard));
 	m->probed.tsc = 0;
 	memset(m->table, 0, sizeof(m->table));
 	return NULL;
@@ -137,9 +143,12 @@ static void keep_tables(struct check_run *run)
 static int guard(struct check_run *run, uint32_t area)
 {
 	const struct area *a = &((struct text_state *)run->state)->area[area];
+	struct text_memory *m = run->memory;
 
+	m->guard[area].gpa = a->gpa;
+	m->guard[area].size = (uint64_t)a->pages * GMEM_PAGE;
 	return (int)run->in->ops.call(run->in->ops.ctx, ABI_CALL_GUARD, a->gpa,
-				      (uint64_t)a->pages * GMEM_PAGE);
+				      m->guard[area].size);
 }
 
 static void watch(struct check_run *run)

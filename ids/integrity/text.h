@@ -62,7 +62,10 @@ struct text_memory {
 	struct sites sites;
 	struct probed probed;
 	struct table_copy table[TABLES];
-	uint32_t faults; /* findings that may still be told in this step */
+	struct {
+		uint64_t gpa, size; /* size 0: none */
+	} guard[AREAS];		    /* what the core guards */
+	uint32_t faults;	    /* findings that may still be told in this step */
 };
 
 enum text_phase {

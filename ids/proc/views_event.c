@@ -26,7 +26,7 @@ static bool put_event(struct views *v, const struct group *group, uint8_t missin
 	struct task task = {0};
 	struct eve *eve = v->ops.eve;
 	/* Of the class of alerts: a storm of processes must not drown it. */
-	if (!eve_admit(eve, EVE_CLASS_ALERT))
+	if (!eve_admit(eve, EVE_CLASS_URGENT))
 		return false;
 	(void)task_read(v->k, group->va, TASK_EXE, &task);
 	struct json *j = eve_begin(eve, "process", now_ns);
@@ -45,7 +45,7 @@ static bool put_event(struct views *v, const struct group *group, uint8_t missin
 		v->ops.flows(v->ops.ctx, (int32_t)group->tgid, j);
 	json_close(j);
 	json_close(j);
-	return eve_end(eve, EVE_CLASS_ALERT);
+	return eve_end(eve, EVE_CLASS_URGENT);
 }
 
 /* Others read it in procs' own record. */

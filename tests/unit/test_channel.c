@@ -65,6 +65,24 @@ static void test_order(void **state)
 	assert_true(channel_empty(&f->ch));
 }
 
+/* A flood of alerts takes nothing from what is urgent. */
+static void test_urgent(void **state)
+{
+	struct fixture *f = *state;
+	char line[1000] = {0};
+
+	memset(line, 'n', sizeof(line));
+	while (channel_put(&f->ch, EVE_CLASS_ALERT, line, sizeof(line)))
+		;
+	assert_int_equal(f->lost[EVE_CLASS_ALERT], 1);
+	assert_true(channel_admit(&f->ch, EVE_CLASS_URGENT));
+	assert_true(channel_put(&f->ch, EVE_CLASS_URGENT, "needle", 6));
+	channel_pump(&f->ch, &f->out);
+	take(f, 7);
+	assert_string_equal(f->taken, "needle\n");
+	assert_int_equal(f->lost[EVE_CLASS_URGENT], 0);
+}
+
 /* A flood of alerts keeps most of the channel, and holds nobody back for ever. */
 static void test_share(void **state)
 {
@@ -210,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_urgent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_content, setup, teardown),

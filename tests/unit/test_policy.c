@@ -87,7 +87,7 @@ static void test_exec(void **state)
 	use("# a comment\ndeny exec path=/tmp/* uid=33\n");
 	assert_int_equal(exec_file(shell, fake_file("/tmp/x"), "./x"), 13);
 	assert_true(held);
-	assert_int_equal(fake.cls[0], EVE_CLASS_ALERT);
+	assert_int_equal(fake.cls[0], EVE_CLASS_URGENT);
 	assert_told("\"event_type\":\"syscall\"");
 	assert_told("\"syscall\":{\"name\":\"exec\",\"args\":[\"path=/tmp/x\",\"filename=./x\"],"
 		    "\"denied\":true,\"errno\":\"EACCES\",\"line\":2,"
@@ -675,7 +675,7 @@ static void test_limit(void **state)
 	assert_int_equal(fake.lines, 21);
 	assert_told("\"syscall\":{\"name\":\"exec\",\"held_back\":80,\"held_back_denied\":80,"
 		    "\"line\":1");
-	assert_int_equal(fake.cls[20], EVE_CLASS_ALERT);
+	assert_int_equal(fake.cls[20], EVE_CLASS_URGENT);
 	/* The next second begins anew; a hit in it brings the last one's sum, too. */
 	for (unsigned second = 1; second < 3; second++) {
 		fake_now += 1000000000;

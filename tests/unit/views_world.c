@@ -359,7 +359,7 @@ void world_run(uint32_t ms)
 static void emit_line(void *ctx, enum eve_class cls, const char *line, size_t len)
 {
 	(void)ctx;
-	assert_int_equal(cls, EVE_CLASS_ALERT);
+	assert_int_equal(cls, EVE_CLASS_URGENT);
 	assert_true(len < sizeof(world->last));
 	memcpy(world->last, line, len + 1);
 	world->hidden += strstr(line, "\"action\":\"hidden\"") != NULL;

@@ -245,6 +245,10 @@ void vmx_do_pending(struct vcpu *v)
 		cr3_exiting(v);
 	if (v->nmi_pending)
 		deliver_nmi(v);
+	while (__atomic_load_n(&vmx.frozen, __ATOMIC_ACQUIRE)) {
+		upcall_timers(rdtsc());
+		asm volatile("pause");
+	}
 }
 
 static bool fast_cpuid(struct vcpu *v)
