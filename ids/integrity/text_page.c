@@ -20,6 +20,7 @@ struct place {
 	const uint8_t *expected; /* `len` bytes */
 	bool sure;		 /* with them all is as it was */
 	uint64_t target, writer, task;
+	uint64_t was;	/* where it led */
 	uint64_t value; /* digest of what was found */
 };
 
@@ -99,12 +100,14 @@ static bool undo(struct check_run *run, const struct place *p)
 static void tell(struct check_run *run, enum integrity_what what, const struct place *p)
 {
 	const struct text_state *t = run->state;
-	char symbol[KERNEL_NAME_MAX + 20], module[56], reason[300] = "";
+	char symbol[KERNEL_NAME_MAX + 20], module[56], reason[512] = "";
 	char was[INTEGRITY_TEXT], is[INTEGRITY_TEXT];
 
 	integrity_name(run->in, p->va, symbol, module);
 	if (p->target)
 		describe(run->in, "leads to", p->target, reason, sizeof(reason));
+	if (p->was)
+		describe(run->in, "led to", p->was, reason, sizeof(reason));
 	if (p->writer)
 		describe(run->in, "written at", p->writer, reason, sizeof(reason));
 	const struct finding f = {
@@ -251,6 +254,7 @@ static bool tell_table(struct check_run *run, const struct area *a, uint32_t pag
 				.expected = (const uint8_t *)&c->entry[at],
 				.sure = true,
 				.target = t->real[off / 8],
+				.was = c->entry[at],
 			};
 			tell(run, WHAT_SYSCALL_TABLE, &p);
 			told = true;

@@ -185,6 +185,7 @@ static void test_syscall_table(void **state)
 	assert_int_equal(world->events, 1);
 	assert_true(world_says("\"what\":\"syscall_table\""));
 	assert_true(world_says("\"symbol\":\"sys_call_table+0x38\""));
+	assert_true(world_says("led to 0xffffffff81007070 "));
 	assert_true(world_says("\"expected\":\"70700081ffffffff\",\"found\":\"400000c0ffffffff\""));
 }
 
