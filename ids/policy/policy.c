@@ -113,8 +113,7 @@ static void on_hit(struct policy *p, enum policy_hook_id id, struct probe_hit *h
 #define HITS(H)                                                                                    \
 	H(BPRM_CHECK)                                                                              \
 	H(CONNECT)                                                                                 \
-	H(SENDMSG)                                                                                 \
-	H(BIND) H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) H(TRACEME) H(READ_FILE)            \
+	H(SENDMSG) H(BIND) H(LISTEN) H(ACCEPT) H(SOCKET) H(KILL) H(PTRACE) H(TRACEME) H(READ_FILE) \
 		H(LOAD_DATA) H(BPF) H(SETUID) H(CREDS) H(MOUNT) H(MOVE_MOUNT) H(MPROTECT) H(MMAP)  \
 			H(UNLINK) H(SYSCALL64) H(SYSCALL32)
 
