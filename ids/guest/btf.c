@@ -309,10 +309,14 @@ static uint32_t words_in(const char *text)
 /* Does the name at `off` begin as a wanted one does? */
 static bool may_be_wanted(const struct kernel *k, uint32_t off)
 {
-	uint64_t first, zeros;
+	uint64_t first = 0, zeros;
+	uint32_t n = 8;
 
-	if (off >= k->btf.strings_size || k->btf.strings_size - off < 8 ||
-	    image_read(k, k->btf.strings + off, &first, 8))
+	if (off >= k->btf.strings_size)
+		return false;
+	if (n > k->btf.strings_size - off)
+		n = k->btf.strings_size - off;
+	if (image_read(k, k->btf.strings + off, &first, n))
 		return false;
 	/* The lowest of the bytes that are 0 has its highest bit set. */
 	zeros = (first - 0x0101010101010101ull) & ~first & 0x8080808080808080ull;

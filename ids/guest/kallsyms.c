@@ -7,7 +7,7 @@
 
 #define INDEX_COST  32	 /* of the budget, for a symbol */
 #define PROBES_MAX  1024 /* slots of the index that a name may have */
-#define SAME_MAX    8	 /* of them with the same tag: more are one name again and again */
+#define SAME_MAX    64	 /* of them with the same tag: more are one name again and again */
 #define BACK_MAX    64	 /* symbols at one address */
 #define SYMBOL_BITS 20
 #define SYMBOL_MASK ((1u << SYMBOL_BITS) - 1)

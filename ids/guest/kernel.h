@@ -97,6 +97,9 @@ struct kernel_module {
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module);
 /* The one whose struct module lies at `va`, listed or not. False: its name can't be read. */
 bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module);
+/* The same in pieces: *node is 0 at first, and the caller's to keep. The list may change meanwhile;
+ * the caller bounds the walk. */
+bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module);
 /* The module that holds `va`. */
 bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module);
 /* The same, and the nearest symbol below if its own table can be read. */
@@ -113,7 +116,7 @@ struct kernel_member {
 };
 /* `path`: a member, also one of a nested anonymous structure or union, or several joined by dots
  * ("mm.pgd", "sk.__sk_common.skc_daddr" step into embedded structures, not through pointers).
- * What can be asked is what the table of wanted members (kernel_wanted.h) lists: it is resolved at
+ * What can be asked is what the table of wanted members (wanted.h) lists: it is resolved at
  * the anchor, and the rest of BTF is not kept. 0; -ENOENT: this kernel has none. */
 int kernel_member(const struct kernel *k, const char *structure, const char *path,
 		  struct kernel_member *member);

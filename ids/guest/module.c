@@ -98,19 +98,14 @@ bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_modul
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module)
 {
 	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	struct layout l;
+	int64_t list = kernel_offset(k, "module", "list");
 
-	if (!head || index >= MODULES_MAX || !find_layout(k, &l))
+	if (!head || list < 0 || index >= MODULES_MAX)
 		return false;
 	for (uint32_t i = 0; i <= index; i++)
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
-	memset(module, 0, sizeof(*module));
-	module->va = node - (uint64_t)l.list;
-	if (!read_name(k, &l, module))
-		return false;
-	read_parts(k, &l, module);
-	return true;
+	return kernel_module_read(k, node - (uint64_t)list, module);
 }
 
 /* The nearest symbol at or below `va` in the module's own table. */
@@ -147,6 +142,17 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 		*offset = va - best;
 }
 
+bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module)
+{
+	uint64_t head = kernel_symbol(k, "modules");
+	int64_t list = kernel_offset(k, "module", "list");
+
+	if (!head || list < 0 || gspace_u64(&k->space, *node ? *node : head, node) ||
+	    *node == head || !*node)
+		return false;
+	return kernel_module_read(k, *node - (uint64_t)list, module);
+}
+
 /* The part of the module that holds `va`; NULL: none. */
 static const uint64_t *part_holding(const struct kernel_module *module, uint64_t va)
 {
@@ -169,10 +175,8 @@ bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_mo
 		memset(module, 0, sizeof(*module));
 		module->va = node - (uint64_t)l.list;
 		read_parts(k, &l, module);
-		if (part_holding(module, va)) {
-			(void)read_name(k, &l, module);
-			return true;
-		}
+		if (part_holding(module, va))
+			return read_name(k, &l, module);
 	}
 	return false;
 }

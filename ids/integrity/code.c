@@ -41,6 +41,7 @@ struct code_state {
 	uint32_t index[LEVELS + 1];
 	uint32_t tables, faults;
 	uint32_t passes;
+	uint64_t since;	  /* begin of this one */
 	uint64_t run_end; /* end of the last unknown page: neighbours are one finding */
 	uint32_t knowns, last;
 	uint64_t known[KNOWN];
@@ -242,6 +243,7 @@ static uint64_t step(struct check_run *run)
 		s->cursor = (struct owner_cursor){0};
 		s->level = s->tables = s->faults = 0;
 		s->run_end = 0;
+		s->since = run->in->tsc;
 		m->count = 0;
 		m->full = false;
 		s->phase = PHASE_LISTS;
@@ -254,6 +256,7 @@ static uint64_t step(struct check_run *run)
 		if (!look_at_tables(run))
 			return 4;
 		run->in->stats.tables = s->tables;
+		integrity_drop(run->in, WHAT_CODE, 0, ~0ull, s->since);
 		if (!s->faults || !s->passes) /* else the same tables again */
 			s->passes++;
 		s->phase = PHASE_WAIT;

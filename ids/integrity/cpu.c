@@ -223,7 +223,8 @@ static uint64_t step(struct check_run *run)
 	if (now.index >= CPUS || !kernel_here(in, st, now.cr3))
 		return period;
 	struct cpu_base *base = &st->cpu[now.index];
-	if (st->leaving && now.index == (uint32_t)st->leaving_where &&
+	/* kexec stops the other CPUs before: none is left that runs a process. */
+	if (in->leaving && (now.index == (uint32_t)st->leaving_where || now.cpl == 3) &&
 	    in->tsc - st->leaving_tsc > integrity_ms(in, LEAVING_MS))
 		tell_leaving(run);
 	learn(base, &now);
@@ -333,7 +334,8 @@ static void tell_leaving(struct check_run *run)
 {
 	struct cpu_state *st = run->state;
 
-	st->leaving = false;
+	run->in->leaving = false;
+	st->stayed = true;
 	tell_control(run, st->leaving_rip, st->leaving_values, st->leaving_where);
 }
 
@@ -355,9 +357,9 @@ void integrity_control(struct integrity *in, uint64_t rip, uint64_t values, uint
 		base->regs.efer &= reg == ABI_CONTROL_EFER ? ~lost : ~0ull;
 	}
 	/* kexec does so in a page that is mapped where it lies, and does not come back. */
-	if (!(rip >> 63)) {
-		if (!st->leaving) {
-			st->leaving = true;
+	if (!(rip >> 63) && !st->stayed) {
+		if (!in->leaving) {
+			in->leaving = true;
 			st->leaving_tsc = tsc;
 			st->leaving_rip = rip;
 			st->leaving_values = values;

@@ -46,7 +46,7 @@ struct cpu_state {
 	/* Bits cleared by code that is no kernel's: a kexec under way, or one that wants to look
 	 * so.
 	 */
-	bool leaving;
+	bool stayed; /* it did that once, and was still there: not believed again */
 	uint64_t leaving_tsc, leaving_rip, leaving_values, leaving_where;
 	struct cpu_base cpu[CPUS];
 };

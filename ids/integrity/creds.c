@@ -40,7 +40,8 @@ struct creds {
 	uint32_t real_cred, flags, pid; /* offsets in struct task_struct */
 	uint32_t uid, euid, caps;	/* in struct cred */
 	uint32_t cursor, sweep;		/* of the sweep, and its number */
-	uint64_t orphan[ORPHANS];	/* struct creds committed */
+	bool heard; /* commit_creds is hooked: it was hit once. Else no change can be judged */
+	uint64_t orphan[ORPHANS]; /* struct creds committed */
 	uint32_t orphans;
 };
 
@@ -153,6 +154,7 @@ static void on_commit(void *ctx, struct probe_hit *hit)
 
 	if (!at_work(run))
 		return;
+	st->heard = true;
 	if (!hit->current)
 		st->orphan[st->orphans++ % ORPHANS] = hit->arg[0];
 	if (!k || !read_rights(run, hit->arg[0], &r))
@@ -199,6 +201,7 @@ static const char *wrong(const struct creds *st, const struct rights *was, const
 
 static void look(const struct check_run *run, uint64_t task)
 {
+	const struct creds *st = run->state;
 	struct integrity *in = run->in;
 	struct known *k = find(run, task);
 	char was[INTEGRITY_TEXT], is[INTEGRITY_TEXT];
@@ -208,16 +211,17 @@ static void look(const struct check_run *run, uint64_t task)
 
 	if (!read_task(run, task, &pid, &flags, &r) || flags & EXITED)
 		return;
-	if (!k || k->pid != pid) { /* older than the probes, or its start was lost */
+	/* Older than the probes, or its start was lost; or there are none. */
+	if (!k || k->pid != pid || !st->heard) {
 		take(run, task, pid, &r);
 		return;
 	}
-	k->seen = ((const struct creds *)run->state)->sweep;
+	k->seen = st->sweep;
 	if (k->next.cred == r.cred) {
 		k->rights = k->next;
 		k->next.cred = 0;
 	}
-	const char *reason = wrong(run->state, &k->rights, &r);
+	const char *reason = wrong(st, &k->rights, &r);
 	if (!reason) {
 		k->rights = r;
 		integrity_innocent(in, WHAT_CREDENTIALS, task);

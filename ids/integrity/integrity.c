@@ -7,6 +7,7 @@
 #include "hv/errno.h"
 #include "ids/integrity/integrity_impl.h"
 
+#define STALE_MS   2500	 /* and then its place may be taken */
 #define SUSPECT_MS 10000 /* a suspicion that nobody repeats for so long is none */
 
 /* In the order in which they are begun; NULL ends it. */
@@ -83,6 +84,7 @@ void integrity_attach(struct integrity *in, const struct kernel *k, const struct
 	in->stats = (struct integrity_stats){0};
 	in->held = 0;
 	in->in_second = in->hooked = 0;
+	in->leaving = false;
 	memset(in->told, 0, sizeof(in->told));
 	memset(in->suspect, 0, sizeof(in->suspect));
 	for (uint32_t i = 0; i < in->runs; i++)
@@ -105,6 +107,12 @@ void integrity_guard(struct integrity *in, const struct integrity_write *w, uint
 	}
 }
 
+/* While kexec overwrites the kernel only the processors are looked at. */
+static bool at_work(const struct integrity *in, uint32_t i)
+{
+	return in->run[i].next && (!in->leaving || in->run[i].check == &check_cpu);
+}
+
 /* One check for each call: the most overdue. */
 uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 {
@@ -116,7 +124,7 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 	in->tsc = tsc;
 	in->now_ns = now_ns;
 	for (uint32_t i = 0; i < in->runs; i++)
-		if (in->run[i].next && (!due || in->run[i].next < due->next))
+		if (at_work(in, i) && (!due || in->run[i].next < due->next))
 			due = &in->run[i];
 	if (due && due->next <= tsc) {
 		uint64_t ms = due->check->step(due);
@@ -124,7 +132,7 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 		in->stats.slices++;
 	}
 	for (uint32_t i = 0; i < in->runs; i++)
-		if (in->run[i].next && (!next || in->run[i].next < next))
+		if (at_work(in, i) && (!next || in->run[i].next < next))
 			next = in->run[i].next;
 	return next;
 }
@@ -158,19 +166,16 @@ static struct suspect *find_suspect(struct integrity *in, enum integrity_what wh
 	return NULL;
 }
 
-/* A free place, else the one that was looked at longest ago. */
+/* A free place, or one whose suspicion has not been repeated for a while. NULL: they are all at
+ * work; whoever comes later waits, so that those are brought to an end. */
 static struct suspect *new_suspect(struct integrity *in)
 {
-	struct suspect *oldest = &in->suspect[0];
-
 	for (uint32_t i = 0; i < SUSPECTS; i++) {
 		struct suspect *s = &in->suspect[i];
-		if (!s->looks)
+		if (!s->looks || in->tsc - s->last > integrity_ms(in, STALE_MS))
 			return s;
-		if (s->last < oldest->last)
-			oldest = s;
 	}
-	return oldest;
+	return NULL;
 }
 
 bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t key, uint64_t value,
@@ -180,6 +185,8 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 
 	if (!s || s->value != value || in->tsc - s->last > integrity_ms(in, SUSPECT_MS)) {
 		s = s ? s : new_suspect(in);
+		if (!s)
+			return false;
 		*s = (struct suspect){
 			.key = key, .value = value, .first = in->tsc, .what = (uint8_t)what};
 	}
@@ -187,6 +194,16 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 	if (s->looks < UINT8_MAX)
 		s->looks++;
 	return s->looks >= looks && in->tsc - s->first >= integrity_ms(in, ms);
+}
+
+void integrity_drop(struct integrity *in, enum integrity_what what, uint64_t from, uint64_t to,
+		    uint64_t since)
+{
+	for (uint32_t i = 0; i < SUSPECTS; i++) {
+		struct suspect *s = &in->suspect[i];
+		if (s->looks && s->what == what && s->key >= from && s->key < to && s->last < since)
+			s->looks = 0;
+	}
 }
 
 void integrity_innocent(struct integrity *in, enum integrity_what what, uint64_t key)

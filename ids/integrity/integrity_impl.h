@@ -73,6 +73,7 @@ struct suspect {
 
 struct told {
 	uint64_t address, hash; /* of what was found */
+	uint64_t value;
 	uint8_t what;
 	bool used;
 };
@@ -90,6 +91,7 @@ struct integrity {
 	const struct module_table *modules; /* modules.c; NULL: there is no such check */
 	uint32_t hooked;
 	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
+	bool leaving;		       /* the kernel seems to be on its way out (cpu.c) */
 	uint32_t told_at;
 	struct told told[TOLD];
 	struct suspect suspect[SUSPECTS];
@@ -107,12 +109,16 @@ struct finding {
 	const char *symbol;	      /* NULL: looked up from `address` */
 	const char *module;	      /* NULL: looked up from `address` */
 	const char *expected, *found; /* integrity_hex or integrity_value; NULL: unknown */
+	uint64_t value;		      /* a digest of what was found, for integrity_known */
 	uint64_t task;		      /* who did it: address of a task_struct, 0: unknown */
 };
 
 /* Tell it: once for each (what, address, found), ten in a second; what is held back is
  * told as a number with the next. True: it was new. */
 bool integrity_tell(struct integrity *in, const struct finding *f);
+
+/* Whether this was told of the address already. Much cheaper than to tell it again. */
+bool integrity_known(const struct integrity *in, uint64_t address, uint64_t value);
 
 /* It is right again: a later finding of the same is told anew. */
 void integrity_clear(struct integrity *in, enum integrity_what what, uint64_t address);
@@ -126,6 +132,9 @@ void integrity_clear_range(struct integrity *in, uint64_t from, uint64_t to);
 bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t key, uint64_t value,
 		       uint32_t looks, uint32_t ms);
 void integrity_innocent(struct integrity *in, enum integrity_what what, uint64_t key);
+/* The same for all keys in [from, to) that were not suspicious since TSC `since`. */
+void integrity_drop(struct integrity *in, enum integrity_what what, uint64_t from, uint64_t to,
+		    uint64_t since);
 
 /* Text of bytes ("0f1f440000", 32 bytes at most) and of a number ("0xffff..."). Return `text`. */
 const char *integrity_hex(char text[INTEGRITY_TEXT], const void *bytes, size_t len);
@@ -147,7 +156,4 @@ static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 /* --- the checks, each in a file of its own: extern const struct check check_NAME; ------------- */
 
 extern const struct check check_text, check_tables, check_code, check_modules;
-extern const struct check check_cpu;
-extern const struct check check_creds;
-extern const struct check check_patchers;
-extern const struct check check_bpf;
+extern const struct check check_cpu, check_creds, check_patchers, check_bpf;

@@ -135,6 +135,7 @@ static void judge(struct check_run *run, struct module_copy *m)
 	/* Unloaded: its memory is gone, or another's. */
 	if ((m->gpa && text_frame(in, m->base) != m->gpa) || !text_frame(in, m->base) ||
 	    owner_of(in, m->base) != OWNER_NONE) {
+		integrity_innocent(in, WHAT_MODULE, m->va);
 		m->va = 0;
 		in->stats.modules--;
 		return;

@@ -11,16 +11,35 @@
 
 #define OPS_MAX	   512u /* of the list */
 #define TABLE_SIZE 64u	/* Linux: kernel/kprobes.c, KPROBE_TABLE_SIZE */
-#define HEADS	   16u	/* of it in one step */
 #define CHAIN_MAX  256u
-#define BUCKETS	   256u /* of a filter, looked at */
+#define BUCKETS	   256u	 /* of a filter, looked at */
+#define HEAD_READS 600u	 /* of memory, for one head of the table, or for the list */
+#define STEP_READS 1000u /* then the rest waits for the next step */
+#define RANGES	   1024u /* of memory of modules */
+#define MODULES	   16u	 /* read in one step */
+#define WALK_MAX   1024u
+#define WALK_MS	   2000 /* the modules are read again */
 #define PERIOD_MS  150
 #define SLICE_MS   5
 #define LOOKS	   2
 #define LOOKS_MS   50
 #define IPMODIFY   (1ull << 12) /* Linux: include/linux/ftrace.h, FTRACE_OPS_FL_IPMODIFY */
 
+struct range {
+	uint64_t base, end;
+};
+
+enum patchers_phase { PHASE_MODULES, PHASE_FTRACE, PHASE_KPROBES };
+
 struct patchers {
+	enum patchers_phase phase;
+	uint32_t left; /* reads of this head */
+	/* Memory of the modules, read when there is a callback that may be one's. */
+	bool foreign;  /* there is one that the ranges did not hold */
+	bool fresh;    /* they were read for this pass */
+	uint64_t node; /* of the walk */
+	uint32_t walked, ranges;
+	uint64_t read_tsc;	 /* 0: never */
 	uint64_t list, list_end; /* ftrace_ops_list; 0: none */
 	uint64_t table;		 /* kprobe_table; 0: none */
 	uint64_t kretprobe;	 /* pre_handler_kretprobe; 0: none */
@@ -33,6 +52,11 @@ struct patchers {
 
 static bool word(const struct check_run *run, uint64_t va, uint64_t *value)
 {
+	struct patchers *st = run->state;
+
+	if (!st->left)
+		return false;
+	st->left--;
 	return !gspace_u64(kernel_space(run->in->k), va, value);
 }
 
@@ -64,17 +88,35 @@ static void tell(const struct check_run *run, enum integrity_what what, uint64_t
 	integrity_tell(run->in, &f);
 }
 
-/* A callback whose owner is not to be seen. True: it has an owner, the module or none (the kernel).
- */
-static bool owned(struct check_run *run, enum integrity_what what, uint64_t callback,
-		  uint64_t object, const char *reason, struct kernel_module *module)
+static bool in_module(const struct check_run *run, uint64_t va)
 {
-	module->name[0] = 0;
-	if (in_image(run, callback) || kernel_module_holding(run->in->k, callback, module))
-		return true;
-	if (integrity_suspect(run->in, what, object, callback, LOOKS, LOOKS_MS))
-		tell(run, what, callback, object, reason, "?");
+	const struct range *range = run->memory;
+	const struct patchers *st = run->state;
+
+	for (uint32_t i = 0; i < st->ranges; i++)
+		if (va >= range[i].base && va < range[i].end)
+			return true;
 	return false;
+}
+
+/* A callback beyond doubt nobody's: what was read of the modules, in pieces, may have missed one.
+ */
+static bool orphaned(struct check_run *run, enum integrity_what what, uint64_t callback,
+		     uint64_t object)
+{
+	struct patchers *st = run->state;
+	struct kernel_module module;
+
+	if (!st->fresh) {
+		st->foreign = true;
+		return false;
+	}
+	if (!integrity_suspect(run->in, what, object, callback, LOOKS, LOOKS_MS)) {
+		st->foreign = true;
+		return false;
+	}
+	st->left = 0; /* the next look-up is dear enough for this step */
+	return !kernel_module_holding(run->in->k, callback, &module);
 }
 
 /* --- ftrace -----------------------------------------------------------------------------------
@@ -116,12 +158,15 @@ static void tell_modifier(const struct check_run *run, uint64_t ops, uint64_t ca
 
 static void look_ops(struct check_run *run, uint64_t ops, uint64_t callback, uint64_t flags)
 {
-	struct kernel_module module;
+	bool foreign = !in_image(run, callback);
 
-	if (!owned(run, WHAT_FTRACE, callback, ops,
-		   "the callback is neither the kernel's nor a module's", &module))
+	if (foreign && !in_module(run, callback)) {
+		if (orphaned(run, WHAT_FTRACE, callback, ops))
+			tell(run, WHAT_FTRACE, callback, ops,
+			     "the callback is neither the kernel's nor a module's", "?");
 		return;
-	if (flags & IPMODIFY && module.name[0]) {
+	}
+	if (foreign && flags & IPMODIFY) {
 		if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS))
 			tell_modifier(run, ops, callback);
 	} else {
@@ -149,21 +194,30 @@ static void look_ftrace(struct check_run *run)
 /* --- kprobes ----------------------------------------------------------------------------------
  */
 
-static bool look_handler(struct check_run *run, uint64_t probe, uint64_t at)
+static void tell_probe(const struct check_run *run, uint64_t probe, uint64_t target,
+		       uint64_t callback)
 {
-	struct kernel_module module;
-	uint64_t callback, target = 0;
-	char name[KERNEL_NAME_MAX + 20] = "", owner[56], reason[KERNEL_NAME_MAX + 60];
-	const struct patchers *st = run->state;
+	char name[KERNEL_NAME_MAX + 20], owner[56], reason[KERNEL_NAME_MAX + 60];
 
-	if (!word(run, at, &callback) || !callback || in_image(run, callback))
-		return true;
-	if (word(run, probe + st->addr, &target))
-		integrity_name(run->in, target, name, owner);
+	integrity_name(run->in, target, name, owner);
 	snprintf(reason, sizeof(reason),
 		 "the handler of %.120s is neither the kernel's nor a module's",
 		 name[0] ? name : "a probe");
-	return owned(run, WHAT_KPROBE, callback, probe, reason, &module);
+	tell(run, WHAT_KPROBE, callback, probe, reason, "?");
+}
+
+/* True: there is nothing to be said of it. */
+static bool look_handler(struct check_run *run, uint64_t probe, uint64_t at)
+{
+	const struct patchers *st = run->state;
+	uint64_t callback, target;
+
+	if (!word(run, at, &callback) || !callback || in_image(run, callback) ||
+	    in_module(run, callback))
+		return true;
+	if (word(run, probe + st->addr, &target) && orphaned(run, WHAT_KPROBE, callback, probe))
+		tell_probe(run, probe, target, callback);
+	return false;
 }
 
 static void look_probe(struct check_run *run, uint64_t probe)
@@ -215,18 +269,72 @@ static void look_head(struct check_run *run, uint64_t head)
 /* --- life -------------------------------------------------------------------------------------
  */
 
+/* Some of the modules; true: these were the last. */
+static bool read_modules(struct check_run *run)
+{
+	struct patchers *st = run->state;
+	struct range *range = run->memory;
+	struct kernel_module m;
+
+	if (!st->walked)
+		st->ranges = 0;
+	for (uint32_t i = 0; i < MODULES; i++) {
+		if (st->walked++ == WALK_MAX || !kernel_module_next(run->in->k, &st->node, &m)) {
+			st->walked = 0;
+			st->node = 0;
+			return true;
+		}
+		for (uint32_t p = 0; p < m.parts && st->ranges < RANGES; p++)
+			range[st->ranges++] =
+				(struct range){m.part[p].base, m.part[p].base + m.part[p].size};
+	}
+	return false;
+}
+
+/* Some heads of the table; true: these were the last. */
+static bool look_heads(struct check_run *run)
+{
+	struct patchers *st = run->state;
+	uint32_t spent = 0;
+
+	while (spent < STEP_READS && st->table && st->head < TABLE_SIZE) {
+		st->left = HEAD_READS;
+		look_head(run, st->table + st->head++ * 8ull);
+		spent += HEAD_READS - st->left;
+	}
+	return !st->table || st->head == TABLE_SIZE;
+}
+
 static uint64_t step(struct check_run *run)
 {
 	struct patchers *st = run->state;
 
-	if (!st->head)
+	switch (st->phase) {
+	case PHASE_MODULES:
+		st->fresh = st->foreign || (st->ranges && run->in->tsc - st->read_tsc >
+								  integrity_ms(run->in, WALK_MS));
+		if (st->fresh && !read_modules(run))
+			return SLICE_MS;
+		if (st->fresh)
+			st->read_tsc = run->in->tsc;
+		st->foreign = false;
+		st->phase = PHASE_FTRACE;
+		if (st->fresh)
+			return SLICE_MS;
+		/* Nothing was read: on with it. */
+		__attribute__((fallthrough));
+	case PHASE_FTRACE:
+		st->left = HEAD_READS * 3;
 		look_ftrace(run);
-	for (uint32_t i = 0; st->table && i < HEADS; i++, st->head++)
-		look_head(run, st->table + st->head * 8ull);
-	if (st->table && st->head < TABLE_SIZE)
+		st->head = 0;
+		st->phase = PHASE_KPROBES;
 		return SLICE_MS;
-	st->head = 0;
-	return PERIOD_MS;
+	default:
+		if (!look_heads(run))
+			return SLICE_MS;
+		st->phase = PHASE_MODULES;
+		return PERIOD_MS;
+	}
 }
 
 static uint32_t offset(const struct kernel *k, const char *structure, const char *member, bool *ok)
@@ -269,6 +377,7 @@ static const char *attach(struct check_run *run)
 const struct check check_patchers = {
 	.name = "patchers",
 	.size = sizeof(struct patchers),
+	.memory = RANGES * sizeof(struct range),
 	.attach = attach,
 	.step = step,
 };

@@ -131,7 +131,7 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 	if (t && t->hash == hash)
 		return false;
 	t = t ? t : &in->told[in->told_at++ % TOLD];
-	*t = (struct told){f->address, hash, (uint8_t)f->what, true};
+	*t = (struct told){f->address, hash, f->value, (uint8_t)f->what, true};
 	in->stats.found++;
 	if (in->second != in->now_ns / SECOND) {
 		in->second = in->now_ns / SECOND;
@@ -144,6 +144,15 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 		in->stats.held++;
 	}
 	return true;
+}
+
+bool integrity_known(const struct integrity *in, uint64_t address, uint64_t value)
+{
+	for (uint32_t i = 0; i < TOLD; i++)
+		if (in->told[i].used && in->told[i].address == address &&
+		    in->told[i].value == value)
+			return true;
+	return false;
 }
 
 void integrity_clear_range(struct integrity *in, uint64_t from, uint64_t to)

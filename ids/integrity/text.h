@@ -27,7 +27,7 @@ struct area {
 #define PAGES_AGAIN 32u
 #define WRITES	    16u
 #define TABLES	    2u
-#define FAULTS	    12u	 /* looked into in a step: names and owners cost up to 100,000 each */
+#define FAULTS	    8u	 /* told in a step: names cost up to 100,000 instructions each */
 #define TABLE_MAX   512u /* entries of a system-call table that are kept */
 
 /* 2 MiB of guest memory that the guest has written to. */
@@ -62,7 +62,7 @@ struct text_memory {
 	struct sites sites;
 	struct probed probed;
 	struct table_copy table[TABLES];
-	uint32_t faults; /* differences that may still be looked into in this step */
+	uint32_t faults; /* findings that may still be told in this step */
 };
 
 enum text_phase {

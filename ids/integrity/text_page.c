@@ -17,6 +17,7 @@ struct place {
 	uint32_t len;	 /* bytes to be shown */
 	const uint8_t *expected;
 	uint64_t target, writer, task;
+	uint64_t value; /* digest of what was found */
 };
 
 static bool read_page(struct check_run *run, const struct area *a, uint32_t page, void *dst)
@@ -101,6 +102,7 @@ static void tell(struct check_run *run, enum integrity_what what, const struct p
 			    : p->expected ? integrity_hex(was, p->expected, p->len)
 					  : NULL,
 		.found = integrity_hex(is, (const uint8_t *)t->real + p->offset, p->len),
+		.value = p->value,
 		.task = p->task,
 	};
 	integrity_tell(run->in, &f);
@@ -254,14 +256,13 @@ static bool line_good(struct check_run *run, uint32_t area, uint32_t page, uint3
 	    probed_restore(&m->probed, run->in, va, (uint8_t *)words, a->line, LOOKS_MS / 4) &&
 	    hash_line(t, a, words) == want)
 		return true;
-	if (!m->faults)
-		return false;
-	m->faults--;
 	if (m->probed.incomplete)
 		return true; /* more probes than can be known: better silent than wrong */
 	if (!integrity_suspect(run->in, WHAT_TEXT, va, digest(t->real + line / 8, a->line), LOOKS,
-			       LOOKS_MS))
+			       LOOKS_MS) ||
+	    !m->faults)
 		return false;
+	m->faults--;
 	if (area == AREA_TEXT || !tell_table(run, a, page, line))
 		tell_line(run, area, page, line);
 	return false;
@@ -294,13 +295,14 @@ static bool sites_good(struct check_run *run, uint32_t page)
 		struct place p = {.va = f.va, .offset = offset, .len = f.size, .target = f.target};
 		uint64_t found = 0;
 		good = false;
-		if (!m->faults)
-			break;
-		m->faults--;
 		memcpy(&found, (const uint8_t *)t->real + offset, f.size);
+		if (integrity_known(run->in, f.va, found))
+			continue;
 		/* An INT3 that stays is one, too: of whoever wrote it. */
+		p.value = found;
 		if (integrity_suspect(run->in, WHAT_TEXT, f.va, found, LOOKS,
-				      f.passing ? PASSING_MS : LOOKS_MS))
+				      f.passing ? PASSING_MS : LOOKS_MS) &&
+		    m->faults && m->faults--)
 			tell_site(run, page, &p, f.expected);
 	}
 	return good && !m->sites.undecided;
@@ -325,5 +327,9 @@ bool text_look(struct check_run *run, uint32_t area, uint32_t page)
 	for (uint32_t i = 0; i < lines; i++)
 		if (hash_line(t, a, t->bytes + i * (a->line / 8)) != m->hash[at + i])
 			good &= line_good(run, area, page, i * a->line);
+	/* What was suspicious at an earlier look and is not now, was it for a moment. */
+	uint64_t va = a->va + (uint64_t)page * GMEM_PAGE;
+	if (!m->sites.undecided)
+		integrity_drop(run->in, WHAT_TEXT, va, va + GMEM_PAGE, run->in->tsc);
 	return good;
 }

@@ -33,19 +33,44 @@ static int read_u32(const struct kernel *k, uint64_t base, const char *structure
 /* --- paths
  * ---------------------------------------------------------------------------------------- */
 
-/* Put a dentry's name and a slash before what is in dst[*at ...]. False: no room, or unreadable. */
-static bool prepend(const struct kernel *k, uint64_t dentry, char *dst, size_t *at)
+/* Where what makes up a path lies: looked up once for each path, which may have 128 parts. */
+struct tree {
+	const struct gspace *space;
+	int64_t name, len, parent;   /* in struct dentry */
+	int64_t root;		     /* in struct vfsmount */
+	int64_t inner, above, point; /* in struct mount */
+};
+
+static bool find_tree(const struct kernel *k, struct tree *t)
 {
-	int64_t name = kernel_offset(k, "dentry", "d_name");
 	int64_t text = kernel_offset(k, "qstr", "name"), length = kernel_offset(k, "qstr", "len");
+
+	*t = (struct tree){
+		.space = kernel_space(k),
+		.name = kernel_offset(k, "dentry", "d_name"),
+		.parent = kernel_offset(k, "dentry", "d_parent"),
+		.root = kernel_offset(k, "vfsmount", "mnt_root"),
+		.inner = kernel_offset(k, "mount", "mnt"),
+		.above = kernel_offset(k, "mount", "mnt_parent"),
+		.point = kernel_offset(k, "mount", "mnt_mountpoint"),
+	};
+	if (t->name < 0 || text < 0 || length < 0 || t->parent < 0)
+		return false;
+	t->len = t->name + length;
+	t->name += text;
+	return true;
+}
+
+/* Put a dentry's name and a slash before what is in dst[*at ...]. False: no room, or unreadable. */
+static bool prepend(const struct tree *t, uint64_t dentry, char *dst, size_t *at)
+{
 	char part[NAME_PART + 1];
 	uint64_t va;
 	uint32_t len;
 
-	if (name < 0 || text < 0 || length < 0 ||
-	    gspace_u64(kernel_space(k), dentry + (uint64_t)(name + text), &va) ||
-	    gspace_u32(kernel_space(k), dentry + (uint64_t)(name + length), &len) ||
-	    len > NAME_PART || gspace_read(kernel_space(k), va, part, len) || len + 1 > *at)
+	if (gspace_u64(t->space, dentry + (uint64_t)t->name, &va) ||
+	    gspace_u32(t->space, dentry + (uint64_t)t->len, &len) || len > NAME_PART ||
+	    gspace_read(t->space, va, part, len) || len + 1 > *at)
 		return false;
 	*at -= len;
 	memcpy(dst + *at, part, len);
@@ -54,40 +79,44 @@ static bool prepend(const struct kernel *k, uint64_t dentry, char *dst, size_t *
 }
 
 /* The mount that a struct vfsmount is part of, and where it is mounted. False at the top. */
-static bool go_up(const struct kernel *k, uint64_t *vfsmount, uint64_t *dentry)
+static bool go_up(const struct tree *t, uint64_t *vfsmount, uint64_t *dentry)
 {
-	int64_t inner = kernel_offset(k, "mount", "mnt");
-	uint64_t mount = *vfsmount - (uint64_t)inner, parent, point;
+	uint64_t mount = *vfsmount - (uint64_t)t->inner, parent, point;
 
-	if (inner < 0 || read_u64(k, mount, "mount", "mnt_parent", &parent) ||
-	    read_u64(k, mount, "mount", "mnt_mountpoint", &point) || parent == mount)
+	if (t->inner < 0 || t->above < 0 || t->point < 0 ||
+	    gspace_u64(t->space, mount + (uint64_t)t->above, &parent) ||
+	    gspace_u64(t->space, mount + (uint64_t)t->point, &point) || parent == mount)
 		return false;
 	*dentry = point;
-	*vfsmount = parent + (uint64_t)inner;
+	*vfsmount = parent + (uint64_t)t->inner;
 	return true;
 }
 
 /* Builds the path at the end of `dst`; returns where it begins, or `size` for none. */
-static size_t build_path(const struct kernel *k, uint64_t dentry, uint64_t vfsmount, char *dst,
+static size_t build_path(const struct tree *t, uint64_t dentry, uint64_t vfsmount, char *dst,
 			 size_t size)
 {
+	uint64_t root = 0, of = 0, parent; /* root: of the mount `of` */
 	size_t at = size;
 
 	for (uint32_t i = 0; i < PATH_STEPS; i++) {
-		uint64_t root = 0, parent;
-		(void)read_u64(k, vfsmount, "vfsmount", "mnt_root", &root);
+		if (vfsmount != of) {
+			of = vfsmount;
+			if (t->root < 0 || gspace_u64(t->space, of + (uint64_t)t->root, &root))
+				root = 0;
+		}
 		if (dentry == root) {
-			if (!go_up(k, &vfsmount, &dentry))
+			if (!go_up(t, &vfsmount, &dentry))
 				return at;
 			continue;
 		}
-		if (read_u64(k, dentry, "dentry", "d_parent", &parent))
+		if (gspace_u64(t->space, dentry + (uint64_t)t->parent, &parent))
 			return at;
 		if (parent == dentry) { /* of no tree: a memfd, a pipe */
-			(void)prepend(k, dentry, dst, &at);
+			(void)prepend(t, dentry, dst, &at);
 			return at;
 		}
-		if (!prepend(k, dentry, dst, &at))
+		if (!prepend(t, dentry, dst, &at))
 			return at;
 		dentry = parent;
 	}
@@ -97,17 +126,20 @@ static size_t build_path(const struct kernel *k, uint64_t dentry, uint64_t vfsmo
 int task_path(const struct kernel *k, uint64_t path_va, char *dst, size_t size)
 {
 	uint64_t dentry, vfsmount, again;
+	struct tree tree;
 	size_t at = 0;
 
 	if (!size)
 		return -EFAULT;
 	dst[0] = 0;
+	if (!find_tree(k, &tree))
+		return -EFAULT;
 	/* Renamed or freed meanwhile: once more. */
 	for (uint32_t tries = 0; tries < 2; tries++) {
 		if (read_u64(k, path_va, "path", "dentry", &dentry) ||
 		    read_u64(k, path_va, "path", "mnt", &vfsmount) || !dentry)
 			return -EFAULT;
-		at = build_path(k, dentry, vfsmount, dst, size - 1);
+		at = build_path(&tree, dentry, vfsmount, dst, size - 1);
 		if (!read_u64(k, path_va, "path", "dentry", &again) && again == dentry)
 			break;
 	}

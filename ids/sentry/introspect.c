@@ -18,7 +18,7 @@
 #define SETS	     12
 #define SOON_MS	     200
 #define SHARED	     4 /* probes on one function */
-#define LOOKUPS	     8 /* names of functions in one slice */
+#define LOOKUPS	     4 /* names of functions in one slice */
 #define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
 #define CALL	     0xe8
 

@@ -16,9 +16,12 @@ from labkit.paths import LabError  # noqa: E402
 SOURCE = TOP / "tests" / "guest" / "kmod"
 
 
-def build() -> Path:
-    """vtest.ko for the kernel that tools/lab boots by default. LabError if it can't be built here."""
-    release = kernel.select(None, None, False).release
+def build(image: Path | None = None) -> Path:
+    """vtest.ko for a kernel's image, or for the kernel that tools/lab boots by default.
+
+    LabError if it can't be built here.
+    """
+    release = kernel.select(image, None, False).release
     headers = fetch.headers(release)
     work = BUILD / "guest" / "kmod" / release
     module = work / "vtest.ko"
@@ -31,7 +34,7 @@ def build() -> Path:
     for path in sources:
         shutil.copy2(path, work / path.name)
     done = subprocess.run(
-        ["make", "-C", str(headers), f"M={work}", "modules"], capture_output=True, text=True, check=False,
+        ["make", "-C", str(headers), f"M={work}", "CONFIG_DEBUG_INFO_BTF_MODULES=", "modules"], capture_output=True, text=True, check=False,
         env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"},
     )
     print(done.stdout + done.stderr)

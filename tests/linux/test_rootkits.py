@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import kmod  # noqa: E402  (the path must be set first)
 from labkit import kernel  # noqa: E402
 from labkit.paths import LabError  # noqa: E402
-from labrun import LabCase, Run  # noqa: E402
+from labrun import LabCase, Run, fetched  # noqa: E402
 
 SPLIT = "class"
 COST = 200.0
@@ -47,8 +47,10 @@ class Trick:
 LISTINGS = [
     Trick("hide-tasklist", "do=hide variant=tasklist", hidden="tasklist"),
     Trick("hide-pidtable", "do=hide variant=pidtable", hidden="pidtable", listed=False),
-    Trick("ftrace-getdents", "do=ftrace", hidden="proc", listed=False),
-    Trick("ftrace-filldir", "do=ftrace variant=filldir", hidden="proc", listed=False),
+    Trick("ftrace-getdents", "do=ftrace", hidden="proc", listed=False,
+          integrity=[("ftrace", r"__x64_sys_getdents64(\+0x4)? goes on")]),
+    Trick("ftrace-filldir", "do=ftrace variant=filldir", hidden="proc", listed=False,
+          integrity=[("ftrace", r"filldir64(\+0x4)? goes on")]),
     Trick("fops", "do=fops", hidden="proc", listed=False),
     Trick("dispatch-call", "do=dispatch variant=call", hidden="proc", listed=False,
           integrity=[("syscall_table|text", "x64_sys_call")]),
@@ -58,27 +60,28 @@ LISTINGS = [
 ]
 # Something of the kernel is not what it was.
 CHANGES = [
-    Trick("dispatch-table", "do=dispatch variant=table", integrity=[("syscall_table", "getdents64")], also=("text",)),
-    Trick("idt", "do=idt", at=r"idt: vector 4 to (\w+)", integrity=[("idt", "{0}")], also=("text",)),
+    Trick("dispatch-table", "do=dispatch variant=table", integrity=[("syscall_table", r"sys_call_table\+0x6c8")]),
+    Trick("idt", "do=idt", at=r"idt: vector 4 to (\w+)", integrity=[("idt", "{0}")]),
     Trick("cred-ids", "do=cred variant=ids", user=True, integrity=[("credentials", '"pid":{pid},')]),
     Trick("cred-pointer", "do=cred variant=pointer", user=True, integrity=[("credentials", '"pid":{pid},')]),
-    Trick("code", "do=code", at=r"code: at (\w+)", integrity=[("code", "{0}")]),
-    Trick("conceal", "do=nothing conceal=1", integrity=[("module", '"module":"vtest"')], also=("code",)),
+    Trick("code", "do=code", at=r"code: at (\w+)", integrity=[("code", "{0}")], seconds=5),
+    Trick("conceal", "do=nothing conceal=1", integrity=[("module", '"module":"vtest"')], also=("code",),
+          seconds=5),
     Trick("conceal-ftrace", "do=ftrace variant=filldir conceal=1", hidden="proc", listed=False,
-          integrity=[("module", '"module":"vtest"'), ("ftrace", "filldir64|vtest|address")], also=("code",)),
+          integrity=[("module", '"module":"vtest"'), ("ftrace", "filldir64")], also=("code",), seconds=5),
     Trick("conceal-kprobe", "do=kprobe conceal=1",
-          integrity=[("module", '"module":"vtest"'), ("kprobe", "do_sys_openat2")], also=("code",)),
+          integrity=[("module", '"module":"vtest"'), ("kprobe", "do_sys_openat2")], also=("code",), seconds=5),
     Trick("control-wp", "do=control variant=wp", integrity=[("control_register", "(?i)cr0")]),
     Trick("control-smep", "do=control variant=smep", integrity=[("control_register", "(?i)cr4")]),
     # The last: where page tables are isolated it needs a jump in the entry code.
     Trick("lstar", "do=lstar", at=r"lstar: (\w+) to (\w+)", integrity=[("lstar", "{1}")], also=("text",)),
 ]
 
-# `look SECONDS`: lists /proc twice a second. The copy's path tells the beginning of each step in the
+# `look SECONDS`: lists /proc three times a second. The copy's path tells the beginning of each step in the
 # event of its loading.
 GUEST = r"""
 look() {
-	for i in $(seq $(($1 * 2))); do sleep 0.5; ls /proc > /dev/null; done
+	for i in $(seq $(($1 * 3))); do sleep 0.3; ls /proc > /dev/null; done
 }
 listed() {
 	if ls /proc | grep -qx "$1"; then echo yes; else echo no; fi
@@ -122,9 +125,19 @@ def when(event: Event) -> float:
 class Rootkits(LabCase):
     """What the runs share: a guest that does one step after the other."""
 
+    KERNEL = ""  # what tools/deps calls it; "": the lab's default
+
     def guest(self, script: str, *args: str, **more: object) -> Run:
+        if self.KERNEL:
+            folder = fetched(self.KERNEL)
+            if folder is None:
+                self.skipTest(f"{self.KERNEL} cannot be fetched here")
+            image = folder / "vmlinuz"
+            args = (*args, "--kernel", str(image), "--modules", str(folder / "modules"))
+        else:
+            image = None
         try:
-            module = kmod.build()
+            module = kmod.build(image)
         except LabError as error:
             self.skipTest(f"no kernel module: {str(error).splitlines()[0]}")
         files = {"vtest.ko": module, **more.pop("files", {})}  # type: ignore[dict-item]
@@ -251,6 +264,18 @@ class Changes(Rootkits):
         self.run_table(CHANGES)
 
 
+class Newer(Rootkits):
+    """The same on another kernel, whose structures lie elsewhere."""
+
+    KERNEL = "kernel-6.12"
+
+    def test_listings(self) -> None:
+        self.run_table(LISTINGS)
+
+    def test_changes(self) -> None:
+        self.run_table(CHANGES)
+
+
 class LookAlikes(Rootkits):
     """What administrators do with the same means is not told."""
 
@@ -299,8 +324,8 @@ echo 1 > tracing_on
 usleep 1000
 echo 0 > tracing_on
 look 1
+need grep -m 1 -q -e '<-' trace
 echo nop > current_tracer
-need grep -q 'entry.*:' trace
 cd /
 look 1
 """

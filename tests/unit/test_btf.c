@@ -236,6 +236,21 @@ static void without_tasks(void **state)
 	assert_int_equal(kernel_symbol(k, "do_exit"), fake_address(f, "do_exit"));
 }
 
+/* The strings end with the name that is wanted. */
+static void last_name(void **state)
+{
+	(void)state;
+	add_task();
+	fake_btf_type(b, "cred", STRUCT << 24 | 1, 8);
+	field("uid", number, 32);
+	fake_btf_type(b, "path", STRUCT << 24 | 1, 8);
+	fake_btf_word(b, 1);
+	fake_btf_word(b, number);
+	fake_btf_word(b, 0);
+	assert_int_equal(read_blob(), KERNEL_READY);
+	assert_int_equal(kernel_size(k, "path"), 8);
+}
+
 /* --- hostile --- */
 
 static void headers(void **state)
@@ -318,6 +333,7 @@ static void endless(void **state)
 	for (uint32_t i = 0; i < 4000; i++)
 		field("", self, 0);
 	assert_int_equal(read_blob(), KERNEL_READY);
+	assert_int_equal(kernel_size(k, "file"), 64);
 	assert_int_equal(kernel_member(k, "file", "f_path", &m), -ENOENT);
 	at("task_struct", "pid", 4, 4, 0, 0);
 }
@@ -341,9 +357,10 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(all_members),   TEST(enumerators),	     TEST(signs),   TEST(nesting),
-		TEST(without_tasks), TEST(headers),	     TEST(cut_off), TEST(loops),
-		TEST(endless),	     TEST(many_enumerators),
+		TEST(all_members), TEST(enumerators),	   TEST(signs),
+		TEST(nesting),	   TEST(without_tasks),	   TEST(last_name),
+		TEST(headers),	   TEST(cut_off),	   TEST(loops),
+		TEST(endless),	   TEST(many_enumerators),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -545,6 +545,27 @@ static void objects(void **state)
 
 /* --- paths, files --- */
 
+/* Two mounts, each mounted at the root of the other: there is no way up, and no name on it. */
+static void mount_loop(void **state)
+{
+	char path[TASK_EXE_MAX];
+	uint32_t inner = fake_offset(f, "mount", "mnt"), where = fake_offset(f, "file", "f_path");
+	uint64_t file = fake_file(f, "/a//b"), before = f->pages;
+	uint64_t low = fake_get(f, file + where + fake_offset(f, "path", "mnt")) - inner;
+	uint64_t high = fake_get(f, low + fake_offset(f, "mount", "mnt_parent"));
+	(void)state;
+	fake_put(f, high, "mount", "mnt_parent", low);
+	fake_put(f, low, "mount", "mnt_parent", high);
+	for (uint32_t i = 0; i < 2; i++) {
+		uint64_t root = fake_get(f, (i ? low : high) + inner +
+						    fake_offset(f, "vfsmount", "mnt_root"));
+		fake_put(f, i ? high : low, "mount", "mnt_mountpoint", root);
+	}
+	assert_int_equal(task_file_path(k, file, path, sizeof(path)), 2);
+	assert_string_equal(path, "/b");
+	assert_true(f->pages - before < 8000);
+}
+
 static void paths(void **state)
 {
 	char path[TASK_EXE_MAX], deep[600] = "";
@@ -562,7 +583,9 @@ static void paths(void **state)
 	assert_string_equal(path, "/index.html");
 	for (uint32_t i = 0; i < 140; i++)
 		strcat(deep, "/d");
-	assert_true(task_file_path(k, fake_file(f, deep), path, sizeof(path)) > 200);
+	uint64_t file_deep = fake_file(f, deep), before = f->pages;
+	assert_true(task_file_path(k, file_deep, path, sizeof(path)) > 200);
+	assert_true(f->pages - before < 3000); /* a tenth of a million instructions */
 	assert_int_equal(task_file_path(k, fake_file(f, "/"), path, sizeof(path)), 1);
 	assert_string_equal(path, "/");
 	assert_int_equal(task_file_path(k, 0, path, sizeof(path)), -14);
@@ -583,6 +606,7 @@ int main(void)
 		TEST(full),	      TEST(no_room_for_lines),
 		TEST(first_walk),     TEST(hostile_list),
 		TEST(objects),	      TEST(paths),
+		TEST(mount_loop),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

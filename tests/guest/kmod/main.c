@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See vtest.h. insmod vtest.ko do=forbidden | do=read base=B size=S | do=write ... | do=rings
- * variant=V | do=TRICK [variant=V] [pid=P] [conceal=1], until rmmod | do=nothing
- * | do=corrupt variant=V [pid=P].
+ * variant=V | do=TRICK [variant=V] [pid=P] [conceal=1], until rmmod | do=nothing.
  * A concealed module is found by rmmod only after `echo 1 > /sys/module/vtest/parameters/undo`. */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -23,9 +22,9 @@ module_param(pid, int, 0);
 module_param_named(conceal, concealed, bool, 0);
 
 static const struct trick *const tricks[] = {
-	&hide_trick,   &ftrace_trick,  &fops_trick,  &dispatch_trick, &inline_trick,
-	&lstar_trick,  &idt_trick,     &remap_trick, &cred_trick,     &code_trick,
-	&kprobe_trick, &control_trick, &see_trick,
+	&hide_trick,   &ftrace_trick,  &fops_trick,    &dispatch_trick, &inline_trick,
+	&lstar_trick,  &idt_trick,     &remap_trick,   &cred_trick,	&code_trick,
+	&kprobe_trick, &control_trick, &corrupt_trick, &see_trick,
 };
 static const struct trick *done;
 
@@ -71,8 +70,6 @@ static int __init vtest_init(void)
 		return try_memory(base, size, what[0] == 'w');
 	if (!strcmp(what, "rings"))
 		return try_rings(variant);
-	if (!strcmp(what, "corrupt"))
-		return try_corrupt(variant, pid);
 	if (!strcmp(what, "nothing"))
 		return try_trick(NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(tricks); i++)

@@ -17,10 +17,6 @@ int try_memory(u64 base, u64 size, bool writing);
  */
 int try_rings(const char *variant);
 
-/* Breaks one of the kernel's own lists, as `variant` says, for half a second, and mends it. For
- * some `pid` is a sleeping process that is not the newest. */
-int try_corrupt(const char *variant, int pid);
-
 /* What rootkits do, each in a file of its own: done at insmod, undone at rmmod, and to no process
  * but the one that the test names. See tests/guest/README.md. */
 struct trick {
@@ -31,7 +27,7 @@ struct trick {
 };
 extern const struct trick hide_trick, ftrace_trick, fops_trick, dispatch_trick, inline_trick,
 	lstar_trick, idt_trick, remap_trick, cred_trick, code_trick, kprobe_trick, control_trick,
-	see_trick;
+	corrupt_trick, see_trick;
 
 /* The module out of the kernel's list of modules, and in it again. */
 int conceal(void);
