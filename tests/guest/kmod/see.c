@@ -40,6 +40,7 @@ static const char *const functions[] = {
 	"wake_up_new_task",
 	"do_exit",
 	"release_task",
+	"do_init_module",
 	"proc_root_readdir",
 	"x64_sys_call",
 	"ia32_sys_call",
