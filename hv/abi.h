@@ -289,6 +289,9 @@ enum abi_call {
 	ABI_CALL_CPU,	 /* Fill abi_ctl.cpu with the registers of the CPU that runs this stay */
 	ABI_CALL_WATCH,	 /* RDI: PIN_* (hv/config.h) to watch | those to refuse << 32, RSI: the only
 			    value that IA32_LSTAR may be given while PIN_LSTAR is refused */
+	ABI_CALL_RESTORE, /* Write RSI bytes (ABI_GUARD_BYTES at most) of abi_ctl.message to guest-
+			     physical RDI, which must be guarded. RAX: 0 or negative errno */
+	ABI_CALL_FREEZE,  /* The guest's CPUs run no further; the sentry does */
 	ABI_CALLS
 };
 

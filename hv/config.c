@@ -406,6 +406,9 @@ static const struct choice serials[] = {{"none", 0},	 {"com1", 0x3f8}, {"com2", 
 static const struct choice nics[] = {{"none", NIC_NONE}, {"auto", NIC_AUTO}, {0}};
 static const struct choice addresses[] = {{"none", ADDRESS_NONE}, {"dhcp", ADDRESS_DHCP}, {0}};
 
+static const struct choice integrities[] = {
+	{"alert", INTEGRITY_ALERT}, {"undo", INTEGRITY_UNDO}, {"freeze", INTEGRITY_FREEZE}, {0}};
+
 static const struct key keys[] = {
 	{"enable", parse_choice, MEMBER(enable), yes_no, "must be yes or no"},
 	{"require", parse_choice, MEMBER(require), yes_no, "must be yes or no"},
@@ -420,6 +423,8 @@ static const struct key keys[] = {
 	{"nic", parse_nic, MEMBER(nic), nics, "must be auto, none or a PCI address as 00:03.0"},
 	{"net_fail", parse_choice, MEMBER(net_fail), net_fails, "must be open or closed"},
 	{"tracking", parse_choice, MEMBER(tracking), trackings, "must be exact, lifecycle or off"},
+	{"integrity", parse_choice, MEMBER(integrity), integrities,
+	 "must be alert, undo or freeze"},
 	{"pin", parse_bits, MEMBER(pin), pins,
 	 "must list some of cr0.wp, cr4.smep, cr4.smap, cr4.umip, efer.nxe, lstar; or be all or "
 	 "none"},

@@ -18,6 +18,7 @@ enum config_log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEV
 enum config_net_fail { NET_FAIL_OPEN, NET_FAIL_CLOSED };
 enum config_nic { NIC_NONE, NIC_AUTO, NIC_BDF };
 enum config_address { ADDRESS_NONE, ADDRESS_FIXED, ADDRESS_DHCP };
+enum config_integrity { INTEGRITY_ALERT, INTEGRITY_UNDO, INTEGRITY_FREEZE };
 enum config_tracking { TRACKING_OFF, TRACKING_EXACT, TRACKING_LIFECYCLE };
 
 /* What of a CPU's registers the guest's kernel has no reason to change once it is known. */
@@ -43,6 +44,7 @@ struct vigil_config {
 	uint8_t nic;	     /* enum config_nic; AUTO */
 	uint8_t tracking;    /* enum config_tracking; EXACT */
 	uint8_t address;     /* enum config_address of Vigil's own IP; NONE */
+	uint8_t integrity;   /* enum config_integrity: the answer to a finding; ALERT */
 	uint8_t addr_prefix; /* 0 to 32 for ADDRESS_FIXED */
 	uint16_t serial;     /* I/O port base of the alert channel's 16550, 0: none; 0x2f8 (com2) */
 	uint16_t nic_bdf;    /* bus << 8 | device << 3 | function, for NIC_BDF */

@@ -7,6 +7,7 @@
 #include "hv/guestmem.h"
 #include "hv/hook.h"
 #include "hv/lock.h"
+#include "hv/log.h"
 #include "hv/machine.h"
 #include "hv/sentry.h"
 #include "hv/timer.h"
@@ -130,6 +131,17 @@ bool hook_reply(const struct abi_reply *reply)
 	return true;
 }
 
+static int64_t restore(uint64_t gpa, uint64_t len)
+{
+	uint8_t bytes[ABI_GUARD_BYTES];
+
+	if (!len || len > sizeof(bytes) || !gm_valid(gpa, len))
+		return -EINVAL;
+	for (uint64_t i = 0; i < len; i++)
+		bytes[i] = ((const volatile uint8_t *)sentry_ctl()->message)[i];
+	return arch_restore(gpa, bytes, (uint32_t)len);
+}
+
 int64_t hook_call(uint64_t number, uint64_t a, uint64_t b)
 {
 	struct abi_hook hook;
@@ -137,6 +149,12 @@ int64_t hook_call(uint64_t number, uint64_t a, uint64_t b)
 	switch (number) {
 	case ABI_CALL_GUEST:
 		arch_guest_kernel(a, b);
+		return 0;
+	case ABI_CALL_RESTORE:
+		return restore(a, b);
+	case ABI_CALL_FREEZE:
+		log_error("the guest is frozen: the integrity of its kernel is lost");
+		arch_freeze();
 		return 0;
 	case ABI_CALL_WATCH:
 		arch_watch((uint32_t)a, (uint32_t)(a >> 32), b);

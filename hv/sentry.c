@@ -299,6 +299,8 @@ static bool do_call(struct stay *stay)
 	case ABI_CALL_HOOK:
 	case ABI_CALL_GUARD:
 	case ABI_CALL_WATCH:
+	case ABI_CALL_RESTORE:
+	case ABI_CALL_FREEZE:
 		sentry_vm_return((uint64_t)hook_call(call.number, call.arg[0], call.arg[1]), 0);
 		return true;
 	case ABI_CALL_EXIT:

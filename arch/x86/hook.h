@@ -22,6 +22,13 @@ int arch_hook_clear(uint32_t id);
  * has checked that it is RAM. 0, -EINVAL, -EFAULT, -ENOSPC, -ENOMEM. */
 int arch_guard(uint64_t gpa, uint64_t size, bool on);
 
+/* Give guarded memory bytes that it had before, at most ABI_GUARD_BYTES, aligned words at once. 0;
+ * -EINVAL: it is not guarded. */
+int arch_restore(uint64_t gpa, const uint8_t *bytes, uint32_t len);
+
+/* No CPU executes the guest any more, for good; timers and the sentry go on. */
+void arch_freeze(void);
+
 /* Where the guest's kernel has its direct map, and at which offset from its GS base the pointer to
  * the current task; from then on samples are taken. `direct_map` 0: no longer. */
 void arch_guest_kernel(uint64_t direct_map, uint64_t current_offset);

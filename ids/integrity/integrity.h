@@ -29,6 +29,8 @@ struct integrity_ops {
 	uint32_t ncpu;
 	uint32_t pin;	 /* PIN_* of the configuration */
 	struct gmem mem; /* the guest's memory by physical address */
+	enum config_integrity response;
+	uint8_t *bytes; /* for ABI_CALL_RESTORE: abi_ctl.message */
 	/* ABI_CALL_GUARD, _CPU and _WATCH: 0 or negative errno. */
 	int64_t (*call)(void *ctx, uint64_t number, uint64_t a, uint64_t b);
 	const struct abi_cpu *cpu;		  /* filled by ABI_CALL_CPU */

@@ -102,12 +102,13 @@ static void emit(struct integrity *in, const struct finding *f)
 {
 	char symbol[KERNEL_NAME_MAX + 20] = "", module[56] = "";
 	struct teller teller = {in, f->task};
+	bool freeze = in->ops.response == INTEGRITY_FREEZE;
 
 	if (f->address && (!f->symbol || !f->module))
 		integrity_name(in, f->address, symbol, module);
 	const struct eve_integrity e = {
 		.what = what_names[f->what],
-		.action = action_names[f->action],
+		.action = action_names[freeze ? ACTION_FROZEN : f->action],
 		.check = f->check,
 		.reason = f->reason,
 		.address = f->address,
@@ -143,6 +144,8 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 		in->held++;
 		in->stats.held++;
 	}
+	if (in->ops.response == INTEGRITY_FREEZE)
+		(void)in->ops.call(in->ops.ctx, ABI_CALL_FREEZE, 0, 0);
 	return true;
 }
 

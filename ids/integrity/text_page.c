@@ -11,11 +11,14 @@
 #define SHOWN	   16u			 /* bytes told */
 #define MODULES	   0xffffffffc0000000ull /* where modules and the like begin, at the lowest */
 
+static const uint8_t nop5[5] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+
 struct place {
 	uint64_t va;
-	uint32_t offset; /* in the page */
-	uint32_t len;	 /* bytes to be shown */
-	const uint8_t *expected;
+	uint32_t offset;	 /* in the page */
+	uint32_t len;		 /* bytes to be shown */
+	const uint8_t *expected; /* `len` bytes */
+	bool sure;		 /* with them all is as it was */
 	uint64_t target, writer, task;
 	uint64_t value; /* digest of what was found */
 };
@@ -79,8 +82,21 @@ static bool is_dispatch(const char *symbol)
 	return false;
 }
 
-static void tell(struct check_run *run, enum integrity_what what, const struct place *p,
-		 const char *expected)
+/* Put the bytes back that are known to have been there. False: they are not, or it is not wanted.
+ */
+static bool undo(struct check_run *run, const struct place *p)
+{
+	const struct integrity *in = run->in;
+	const struct kernel_image *image = kernel_image(in->k);
+
+	if (in->ops.response != INTEGRITY_UNDO || !p->sure)
+		return false;
+	memcpy(in->ops.bytes, p->expected, p->len);
+	return !in->ops.call(in->ops.ctx, ABI_CALL_RESTORE, image->phys + (p->va - image->base),
+			     p->len);
+}
+
+static void tell(struct check_run *run, enum integrity_what what, const struct place *p)
 {
 	const struct text_state *t = run->state;
 	char symbol[KERNEL_NAME_MAX + 20], module[56], reason[300] = "";
@@ -92,15 +108,14 @@ static void tell(struct check_run *run, enum integrity_what what, const struct p
 	if (p->writer)
 		describe(run->in, "written at", p->writer, reason, sizeof(reason));
 	const struct finding f = {
+		.action = undo(run, p) ? ACTION_UNDONE : ACTION_ALERT,
 		.what = what == WHAT_TEXT && is_dispatch(symbol) ? WHAT_SYSCALL_TABLE : what,
 		.check = run->check->name,
 		.reason = *reason ? reason : NULL,
 		.address = p->va,
 		.symbol = symbol,
 		.module = module,
-		.expected = expected	  ? expected
-			    : p->expected ? integrity_hex(was, p->expected, p->len)
-					  : NULL,
+		.expected = p->expected ? integrity_hex(was, p->expected, p->len) : NULL,
 		.found = integrity_hex(is, (const uint8_t *)t->real + p->offset, p->len),
 		.value = p->value,
 		.task = p->task,
@@ -110,6 +125,19 @@ static void tell(struct check_run *run, enum integrity_what what, const struct p
 
 /* --- where in a line? --------------------------------------------------------------------------
  */
+
+/* Is the line what it was, with the bytes that are expected? */
+static bool line_with(const struct check_run *run, const struct area *a, uint32_t page,
+		      uint32_t line, const struct place *p)
+{
+	const struct text_state *t = run->state;
+	const struct text_memory *m = run->memory;
+	uint64_t words[RODATA_LINE / 8];
+
+	memcpy(words, t->bytes + line / 8, a->line);
+	memcpy((uint8_t *)words + (p->offset - line), p->expected, p->len);
+	return hash_line(t, a, words) == m->hash[a->first + (page * GMEM_PAGE + line) / a->line];
+}
 
 /* The core has told of a write here: the bytes from the first that is another now. */
 static bool find_write(const struct check_run *run, const struct area *a, uint32_t page,
@@ -134,6 +162,7 @@ static bool find_write(const struct check_run *run, const struct area *a, uint32
 		p->offset = line + (uint32_t)(block - gpa) + from;
 		p->len = to - from < SHOWN ? to - from : SHOWN;
 		p->expected = w->before + from;
+		p->sure = p->len == to - from && line_with(run, a, page, line, p);
 		p->writer = w->rip;
 		p->task = w->task;
 		return true;
@@ -198,7 +227,7 @@ static void tell_line(struct check_run *run, uint32_t area, uint32_t page, uint3
 	else if (area == AREA_TEXT)
 		find_branch(run, a, line, &p);
 	p.va = base + p.offset;
-	tell(run, WHAT_TEXT, &p, NULL);
+	tell(run, WHAT_TEXT, &p);
 }
 
 /* Entries of a system-call table in this line that are others now. */
@@ -220,9 +249,10 @@ static bool tell_table(struct check_run *run, const struct area *a, uint32_t pag
 				.offset = off,
 				.len = 8,
 				.expected = (const uint8_t *)&c->entry[at],
+				.sure = true,
 				.target = t->real[off / 8],
 			};
-			tell(run, WHAT_SYSCALL_TABLE, &p, NULL);
+			tell(run, WHAT_SYSCALL_TABLE, &p);
 			told = true;
 		}
 	}
@@ -278,7 +308,10 @@ static void tell_site(struct check_run *run, uint32_t page, struct place *p, con
 		p->writer = written.writer;
 		p->task = written.task;
 	}
-	tell(run, WHAT_TEXT, p, expected);
+	/* Of the sites, those of ftrace have a form that is always right. */
+	p->expected = expected ? nop5 : NULL;
+	p->sure = expected;
+	tell(run, WHAT_TEXT, p);
 }
 
 static bool sites_good(struct check_run *run, uint32_t page)

@@ -512,6 +512,8 @@ static struct integrity *create_integrity(struct sentry *s)
 		.ncpu = s->ctl->ncpu,
 		.pin = s->ctl->config.pin,
 		.mem = {s, introspect_page},
+		.response = s->ctl->config.integrity,
+		.bytes = (uint8_t *)s->ctl->message,
 		.call = s->ops.call,
 		.cpu = &s->ctl->cpu,
 		.log = s->ops.log,

@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(cfg.log_level <= LOG_LEVEL_DEBUG && cfg.net_fail <= NET_FAIL_CLOSED);
 	REQUIRE(cfg.policy_lines <= 256 && (cfg.policy_lines || !cfg.policy_sum));
 	REQUIRE(cfg.nic <= NIC_BDF && cfg.tracking <= TRACKING_LIFECYCLE && cfg.pin <= PIN_ALL);
+	REQUIRE(cfg.integrity <= INTEGRITY_FREEZE);
 	REQUIRE(cfg.address <= ADDRESS_DHCP && cfg.addr_prefix <= 32);
 	REQUIRE(cfg.stats_interval <= 86400 && cfg.serial % 8 == 0);
 	REQUIRE(cfg.home_nets >= 1 && cfg.home_nets <= CONFIG_NETS_MAX);

@@ -367,8 +367,16 @@ static void *take(void *ctx, size_t size)
 static int64_t call(void *ctx, uint64_t number, uint64_t a, uint64_t b)
 {
 	(void)ctx;
-	(void)a;
-	(void)b;
+	if (number == ABI_CALL_RESTORE) {
+		assert_true(b && b <= ABI_GUARD_BYTES && a + b <= WORLD_MEMORY);
+		memcpy(world->memory + a, world->bytes, b);
+		world->restored++;
+		return 0;
+	}
+	if (number == ABI_CALL_FREEZE) {
+		world->frozen++;
+		return 0;
+	}
 	assert_int_equal(number, ABI_CALL_GUARD);
 	world->guards++;
 	return world->no_guards ? -ENOSPC : 0;
@@ -428,6 +436,7 @@ void world_open(void)
 		.key = 0x1234567,
 		.ncpu = 1,
 		.mem = memory,
+		.bytes = world->bytes,
 		.call = call,
 		.log = say,
 	};

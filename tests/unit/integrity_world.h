@@ -74,6 +74,8 @@ struct world {
 	char last[EVE_LINE_MAX];
 	uint32_t guards; /* calls that close a range */
 	bool no_guards;
+	uint8_t bytes[ABI_GUARD_BYTES];
+	uint32_t restored, frozen;
 	struct probe_set probes;
 };
 

@@ -62,6 +62,7 @@ static void test_defaults(void **state)
 	assert_int_equal(cfg.serial, 0x2f8);
 	assert_int_equal(cfg.stats_interval, 10);
 	assert_int_equal(cfg.pin, 0);
+	assert_int_equal(cfg.integrity, INTEGRITY_ALERT);
 	assert_int_equal(cfg.home_nets, 3);
 	assert_string_equal(cfg.name, "vigil");
 	assert_string_equal(cfg.next, "");
@@ -77,7 +78,9 @@ static void test_every_key(void **state)
 		"next = /EFI/debian/grubx64.efi\nnext_args = root=/dev/sda2 ro  a=b\n"
 		"rules = \\r.vrb\nnic = 01:1f.7\nnet_fail = open\ntracking = off\n"
 		"address = 10.77.0.3/24\ngateway = 10.77.0.1\nhome_net = 10.77.0.9/24, 1.2.3.4\n"
-		"stats_interval = 86400\npin = cr0.wp, cr4.umip\tlstar ,efer.nxe\n");
+		"stats_interval = 86400\npin = cr0.wp, cr4.umip\tlstar ,efer.nxe\n"
+		"integrity = undo\n");
+	assert_int_equal(cfg.integrity, INTEGRITY_UNDO);
 	assert_int_equal(cfg.pin, PIN_WP | PIN_UMIP | PIN_LSTAR | PIN_NXE);
 	assert_int_equal(cfg.enable, 0);
 	assert_int_equal(cfg.require, 1);
@@ -198,6 +201,7 @@ static void test_bad_values(void **state)
 		"nic = 0:0:0:3.0",
 		"net_fail = maybe",
 		"tracking = sometimes",
+		"integrity = perhaps",
 		"pin = cr0.wp cr0.ts",
 		"pin = ,",
 		"address = 10.0.0.1",
@@ -345,7 +349,7 @@ static void test_example_file(void **state)
 			keys++;
 		}
 	}
-	assert_int_equal(keys, 16); /* all there are: a new key belongs into the example */
+	assert_int_equal(keys, 17); /* all there are: a new key belongs into the example */
 	assert_int_equal(parse_bytes(bare, out), 0);
 }
 

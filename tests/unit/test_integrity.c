@@ -209,6 +209,56 @@ static void test_without_guards(void **state)
 	assert_int_equal(world->events, 1);
 }
 
+/* --- responses --- */
+
+static void test_undo(void **state)
+{
+	(void)state;
+	struct gspace_at at;
+	uint8_t was[4096];
+	assert_int_equal(gspace_translate(kernel_space(NULL), PLAIN & ~0xfffull, &at), 0);
+	memcpy(was, world->memory + at.gpa, sizeof(was));
+	world->integrity->ops.response = INTEGRITY_UNDO;
+	/* A site, a table's entry, and a first write. */
+	world_branch(FTRACE_SITE(4), 0xe9, MODULE_AREA);
+	world_pass(60000);
+	assert_int_equal(world->restored, 1);
+	assert_true(world_says("\"action\":\"undone\""));
+	world_put(SYS_CALLS + 8, MODULE_AREA);
+	world_pass(60000);
+	assert_int_equal(world->restored, 2);
+	world_write_guarded(PLAIN, "\x90\x91\x92", 3);
+	world_pass(60000);
+	assert_int_equal(world->restored, 3);
+	assert_memory_equal(was, world->memory + at.gpa, sizeof(was));
+	assert_int_equal(world->events, 3);
+}
+
+/* What stood there at an earlier write is not what has to stand there. */
+static void test_undo_not_sure(void **state)
+{
+	(void)state;
+	world->integrity->ops.response = INTEGRITY_UNDO;
+	world_write(PLAIN, "\x90", 1);
+	world_write_guarded(PLAIN, "\x91", 1);
+	world_pass(60000);
+	assert_int_equal(world->restored, 0);
+	assert_int_equal(world->events, 1);
+	assert_true(world_says("\"action\":\"alert\""));
+}
+
+static void test_freeze(void **state)
+{
+	(void)state;
+	world->integrity->ops.response = INTEGRITY_FREEZE;
+	world_pass(10000);
+	assert_int_equal(world->frozen, 0);
+	world_branch(FTRACE_SITE(4), 0xe9, MODULE_AREA);
+	world_pass(60000);
+	assert_int_equal(world->frozen, 1);
+	assert_true(world_says("\"action\":\"frozen\""));
+}
+
 /* --- kprobes --- */
 
 static uint64_t kprobe(uint64_t va, bool optimized)
@@ -472,6 +522,9 @@ int main(void)
 		RUNNING(test_syscall_table),
 		BOOTING(test_changed_while_booting),
 		BOOTING(test_without_guards),
+		RUNNING(test_undo),
+		RUNNING(test_undo_not_sure),
+		RUNNING(test_freeze),
 		RUNNING(test_kprobe),
 		RUNNING(test_kprobe_lies),
 		RUNNING(test_kprobe_optimized),

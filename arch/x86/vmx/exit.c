@@ -225,8 +225,9 @@ void vmx_do_pending(struct vcpu *v)
 
 	if (work & WORK_INIT)
 		on_init(v);
-	/* A SIPI that finds the CPU outside of the wait-for-SIPI state is discarded (SDM 26.2), so one
-	 * that is to wait for it goes there at once. The others have been told to run the timers. */
+	/* A SIPI that finds the CPU outside of the wait-for-SIPI state is discarded (SDM 26.2), so
+	 * one that is to wait for it goes there at once. The others have been told to run the
+	 * timers. */
 	if (work & WORK_TIMER && vmread(VMCS_GUEST_ACTIVITY) != ACTIVITY_WAIT_SIPI) {
 		uint64_t next;
 
@@ -244,6 +245,10 @@ void vmx_do_pending(struct vcpu *v)
 		cr3_exiting(v);
 	if (v->nmi_pending)
 		deliver_nmi(v);
+	while (__atomic_load_n(&vmx.frozen, __ATOMIC_ACQUIRE)) {
+		upcall_timers(rdtsc());
+		asm volatile("pause");
+	}
 }
 
 static bool fast_cpuid(struct vcpu *v)

@@ -184,6 +184,39 @@ int arch_guard(uint64_t gpa, uint64_t size, bool on)
 	return err;
 }
 
+int arch_restore(uint64_t gpa, const uint8_t *bytes, uint32_t len)
+{
+	int guard, err = -EINVAL;
+
+	spin_lock(&vmx.ept_lock);
+	guard = find_guard(gpa);
+	if (guard >= 0 && find_guard(gpa + len - 1) == guard) {
+		/* Code that other CPUs execute changes by whole words, as in refresh_word. */
+		for (uint64_t word = gpa & ~7ull; word < gpa + len; word += 8) {
+			uint64_t value = *(const volatile uint64_t *)word;
+
+			for (uint32_t i = 0; i < 8; i++)
+				if (word + i >= gpa && word + i < gpa + len)
+					((uint8_t *)&value)[i] = bytes[word + i - gpa];
+			*(volatile uint64_t *)word = value;
+		}
+		for (uint32_t i = 0; i < PAGES; i++)
+			if (pages[i].gpa && (pages[i].gpa == (gpa & ~0xfffull) ||
+					     pages[i].gpa == ((gpa + len - 1) & ~0xfffull)))
+				refresh(&pages[i]);
+		err = 0;
+	}
+	spin_unlock(&vmx.ept_lock);
+	return err;
+}
+
+void arch_freeze(void)
+{
+	__atomic_store_n(&vmx.frozen, true, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < vmx.ncpu; i++)
+		vcpu_work(vmx.cpu[i], WORK_TIMER);
+}
+
 static bool guard_violation(struct vcpu *v, uint64_t gpa)
 {
 	int i = find_guard(gpa);

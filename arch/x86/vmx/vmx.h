@@ -33,6 +33,7 @@ struct vmx_shared {
 	struct cr3_config cr3;
 	struct cr3_pti pti;
 	bool quiet_cr3; /* CR3 writes don't exit although tracking is on: hooks tell enough */
+	bool frozen; /* the guest is not entered any more */
 	uint32_t watched, pinned; /* PIN_*: arch_watch */
 	uint64_t pinned_lstar;
 	bool sealed; /* the launch interface is dead */
