@@ -137,6 +137,11 @@ uint64_t integrity_step(struct integrity *in, uint64_t tsc, uint64_t now_ns)
 	return next;
 }
 
+bool integrity_leaving(const struct integrity *in)
+{
+	return in->k && in->leaving;
+}
+
 struct integrity_stats integrity_stats(const struct integrity *in)
 {
 	return in->stats;

@@ -90,6 +90,10 @@ bool integrity_lstar(struct integrity *in, const struct lstar_write *w, uint64_t
 void integrity_control(struct integrity *in, uint64_t rip, uint64_t values, uint64_t where,
 		       uint64_t tsc, uint64_t now_ns);
 
+/* The kernel seems to be on its way out, by kexec: its memory is being overwritten, and what lies
+ * there says nothing any more. Over within seconds, one way or the other. */
+bool integrity_leaving(const struct integrity *in);
+
 /* ABI_EVENT_LOST: hits may be among what was lost. What only they explain is learned anew. */
 void integrity_lost(struct integrity *in);
 

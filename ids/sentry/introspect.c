@@ -361,19 +361,27 @@ static void finish(struct sentry *s)
 	tell(s, "ready", reason);
 }
 
+/* By kexec: the parts that compare what lies in memory would compare ruins. */
+static bool leaving(const struct introspect *in)
+{
+	return in->integrity_next && integrity_leaving(in->integrity);
+}
+
 /* The parts' own work, once there is a kernel. */
 static void step_parts(struct sentry *s)
 {
 	struct introspect *in = s->introspect;
 
+	if (in->integrity_next && s->now >= in->integrity_next)
+		in->integrity_next = integrity_step(in->integrity, s->now, sentry_now_ns(s));
+	if (leaving(in))
+		return;
 	if (in->procs_next && s->now >= in->procs_next)
 		in->procs_next = procs_step(in->procs, s->now, sentry_now_ns(s));
 	if (in->views_next && s->now >= in->views_next)
 		in->views_next = views_step(in->views, s->now, sentry_now_ns(s));
 	if (in->policy_next && s->now >= in->policy_next)
 		in->policy_next = policy_step(in->policy, s->now, sentry_now_ns(s));
-	if (in->integrity_next && s->now >= in->integrity_next)
-		in->integrity_next = integrity_step(in->integrity, s->now, sentry_now_ns(s));
 }
 
 void introspect_step(struct sentry *s)
@@ -408,14 +416,13 @@ uint64_t introspect_deadline(const struct sentry *s)
 {
 	const struct introspect *in = s->introspect;
 	uint64_t next = in->phase == PHASE_NONE || in->phase == PHASE_READY ? 0 : in->next;
-	if (in->procs_next && (!next || in->procs_next < next))
-		next = in->procs_next;
-	if (in->views_next && (!next || in->views_next < next))
-		next = in->views_next;
-	if (in->policy_next && (!next || in->policy_next < next))
-		next = in->policy_next;
-	if (in->integrity_next && (!next || in->integrity_next < next))
-		next = in->integrity_next;
+	const uint64_t parts[] = {in->integrity_next, in->procs_next, in->views_next,
+				  in->policy_next};
+	size_t count = leaving(in) ? 1 : sizeof(parts) / sizeof(parts[0]);
+
+	for (size_t i = 0; i < count; i++)
+		if (parts[i] && (!next || parts[i] < next))
+			next = parts[i];
 	return next;
 }
 
@@ -444,7 +451,7 @@ static void anchor(struct sentry *s, const struct abi_request *r)
 
 static void ran(struct introspect *in, uint64_t task, uint64_t tsc)
 {
-	if (!task || in->phase < PHASE_SITES)
+	if (!task || in->phase < PHASE_SITES || leaving(in))
 		return;
 	procs_ran(in->procs, task, tsc);
 	views_ran(in->views, task, tsc);
