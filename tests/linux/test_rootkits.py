@@ -336,7 +336,7 @@ look 1
         self.assertEqual(run.of("integrity"), [])
         self.assertEqual(run.of("alert"), [])
         # What is told of every administrator.
-        self.assertLessEqual({e["syscall"]["name"] for e in run.of("syscall")}, {"mount", "module-load", *told})
+        self.assertLessEqual({e["syscall"]["name"] for e in run.of("syscall")}, {"mount", "module-load", "bpf", *told})
 
     def test_modules_and_probes(self) -> None:
         dummy = dict(kernel.select(None, None, False).closure(("dummy",)))["dummy"]
