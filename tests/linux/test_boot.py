@@ -65,7 +65,7 @@ class Boot(LabCase):
         self.assertGreaterEqual(len(run.of("process")), 20)  # most are too short to be `seen`
         self.assertGreaterEqual(len(run.of("process", "exit")), 5)
         self.assertGreater(run.last()["exits"]["cpuid"], 0)
-        self.assertGreater(run.last()["tracking"]["switches"], 100)
+        self.assertGreater(run.last()["introspection"]["forks"], 40)
         self.assertEqual(run.last()["memory"]["hidden_reads"], 0)
 
     def test_haswell(self) -> None:

@@ -35,7 +35,7 @@ mark calls-end
 """
 
     def test_exits_per_switch(self) -> None:
-        run = self.good(self.lab(self.GUEST, "--net", "tap", "--append", "pti=on", "--cpu", self.CPU))
+        run = self.good(self.lab(self.GUEST, "--net", "tap", "--append", "pti=on", "--cpu", self.CPU, config="tracking = exact\n"))
         idle = self.used(run, "idle")
         pipes = self.used(run, "pipes")
         calls = self.used(run, "calls")

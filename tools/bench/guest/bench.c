@@ -180,8 +180,8 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	/* "net": only what needs the virtual card, since PCI interception comes with it. Without an
-	 * argument: the others. "all": all that needs no network. */
+	/* "net": only what needs the virtual card, since PCI interception comes with it. "mix":
+	 * only that. Without an argument: the others. "all": all that needs no network. */
 	const char *which = argc > 1 ? argv[1] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -192,8 +192,9 @@ int main(int argc, char **argv)
 
 		bool frames = phases[i].run == do_frames, pci = phases[i].run == do_pci;
 
-		if (!strcmp(which, "net") ? !frames && !pci
-					  : frames || (pci && strcmp(which, "all")))
+		if (!strcmp(which, "net")   ? !frames && !pci
+		    : !strcmp(which, "mix") ? strcmp(phases[i].name, "mix") != 0
+					    : frames || (pci && strcmp(which, "all")))
 			continue;
 		phases[i].run(phases[i].n / 10 + 1); /* warm caches, page tables and lazy set-up */
 		settle();
