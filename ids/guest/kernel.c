@@ -66,10 +66,11 @@ struct kernel *kernel_create(const struct kernel_ops *ops)
 		return NULL;
 	k->ops = *ops;
 	k->boot.mem = k->space.mem = &k->ops.mem;
-	k->room = KERNEL_MEMORY_MAX - sizeof(*k);
+	k->recent = ops->alloc(ops->ctx, RECENT * sizeof(*k->recent));
+	k->room = KERNEL_MEMORY_MAX - sizeof(*k) - RECENT * sizeof(*k->recent);
 	k->memory = ops->alloc(ops->ctx, k->room);
 	index_wanted(k);
-	return k->memory ? k : NULL;
+	return k->memory && k->recent ? k : NULL;
 }
 
 void *kernel_take(struct kernel *k, size_t size)
@@ -308,22 +309,42 @@ bool kernel_symbol_at(const struct kernel *k, uint64_t va, char name[KERNEL_NAME
 	return kallsyms_at(&k->sym, va, name, offset);
 }
 
-int kernel_member(const struct kernel *k, const char *structure, const char *path,
-		  struct kernel_member *member)
+/* Its place among those asked for lately; the names are constants, so their addresses tell. */
+static struct recent *find_recent(const struct kernel *k, const char *structure, const char *path)
+{
+	uintptr_t key = (uintptr_t)structure * 5 + (uintptr_t)path;
+
+	return &k->recent[(key ^ key >> 9) % RECENT];
+}
+
+static const struct wanted_slot *find_wanted(const struct kernel *k, const char *structure,
+					     const char *path)
 {
 	size_t len = strlen(path);
 	uint32_t hash = hash_names(structure, path, len);
 
-	for (const struct wanted_slot *s; (s = &k->wanted[hash % WANTED_SLOTS])->text; hash++) {
-		if (s->len != len || memcmp(s->text, path, len) != 0 ||
-		    strcmp(wanted_structures[s->structure].name, structure) != 0)
-			continue;
-		if (!k->member[s->index].found)
+	for (const struct wanted_slot *s; (s = &k->wanted[hash % WANTED_SLOTS])->text; hash++)
+		if (s->len == len && memcmp(s->text, path, len) == 0 &&
+		    strcmp(wanted_structures[s->structure].name, structure) == 0)
+			return s;
+	return NULL;
+}
+
+int kernel_member(const struct kernel *k, const char *structure, const char *path,
+		  struct kernel_member *member)
+{
+	struct recent *r = find_recent(k, structure, path);
+
+	if (r->structure != structure || r->path != path) {
+		const struct wanted_slot *s = find_wanted(k, structure, path);
+		if (!s)
 			return -ENOENT;
-		*member = k->member[s->index].member;
-		return 0;
+		*r = (struct recent){structure, path, s->index};
 	}
-	return -ENOENT;
+	if (!k->member[r->index].found)
+		return -ENOENT;
+	*member = k->member[r->index].member;
+	return 0;
 }
 
 int64_t kernel_offset(const struct kernel *k, const char *structure, const char *path)
@@ -335,10 +356,15 @@ int64_t kernel_offset(const struct kernel *k, const char *structure, const char 
 
 uint32_t kernel_size(const struct kernel *k, const char *structure)
 {
-	for (uint32_t i = 0; i < wanted_structure_count; i++)
+	struct recent *r = find_recent(k, structure, NULL);
+
+	for (uint32_t i = 0; r->structure != structure || r->path; i++) {
+		if (i == wanted_structure_count)
+			return 0;
 		if (strcmp(wanted_structures[i].name, structure) == 0)
-			return k->size[i];
-	return 0;
+			*r = (struct recent){structure, NULL, i};
+	}
+	return k->size[r->index];
 }
 
 /* The place of `word` in a list of words; and how many there are. */

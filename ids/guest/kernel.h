@@ -114,7 +114,8 @@ struct kernel_member {
 	uint32_t offset, size;
 	uint32_t bit, bits;
 };
-/* `path`: a member, also one of a nested anonymous structure or union, or several joined by dots
+/* `structure` and all names below are constants: their addresses are remembered.
+ * `path`: a member, also one of a nested anonymous structure or union, or several joined by dots
  * ("mm.pgd", "sk.__sk_common.skc_daddr" step into embedded structures, not through pointers).
  * What can be asked is what the table of wanted members (wanted.h) lists: it is resolved at
  * the anchor, and the rest of BTF is not kept. 0; -ENOENT: this kernel has none. */

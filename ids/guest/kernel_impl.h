@@ -49,6 +49,14 @@ struct wanted_slot {
 	uint16_t len, structure, index;
 };
 
+/* What was asked for lately, by the addresses of the names: `index` in kernel.member, or of the
+ * structure where `path` is NULL. */
+#define RECENT 512 /* a power of two */
+struct recent {
+	const char *structure, *path;
+	uint32_t index;
+};
+
 enum search_step {
 	STEP_IMAGE,
 	STEP_TOKENS,
@@ -98,6 +106,7 @@ struct kernel {
 	struct kallsyms sym;
 	struct btf btf;
 	struct wanted_slot wanted[WANTED_SLOTS];
+	struct recent *recent; /* [RECENT] */
 	bool wanted_start[WANTED_STARTS]; /* by wanted_start(): names of types that are wanted */
 	struct resolved member[WANTED_MEMBERS_MAX];
 	uint32_t size[WANTED_STRUCTURES_MAX];

@@ -62,18 +62,26 @@ struct introspect {
 	struct policy *policy;
 	struct blob blob; /* its lines */
 	struct integrity *integrity;
+	uint32_t ram; /* index of the piece of RAM in which a page was found last */
 	uint64_t procs_next, views_next, policy_next, integrity_next; /* TSC, 0: nothing is due */
 };
 
 const volatile void *introspect_page(void *ctx, uint64_t gpa)
 {
 	const struct sentry *s = ctx;
-	/* Only what the core lists is mapped in the window. */
-	for (uint32_t i = 0; i < s->ctl->nram && i < ABI_RAM_MAX; i++) {
+	struct introspect *in = s->introspect;
+	uint32_t i = in->ram, count = s->ctl->nram < ABI_RAM_MAX ? s->ctl->nram : ABI_RAM_MAX;
+
+	if (gpa % ABI_PAGE)
+		return NULL;
+	/* Only what the core lists is mapped in the window. Most pages lie where the last one did. */
+	for (uint32_t tries = 0; tries < count; tries++, i = i + 1 < count ? i + 1 : 0) {
 		const struct abi_ram *r = &s->ctl->ram[i];
 		if (gpa >= r->base && gpa - r->base < r->size &&
-		    r->size - (gpa - r->base) >= ABI_PAGE && gpa % ABI_PAGE == 0)
+		    r->size - (gpa - r->base) >= ABI_PAGE) {
+			in->ram = i;
 			return (const volatile void *)(uintptr_t)(s->ctl->window + gpa);
+		}
 	}
 	return NULL;
 }
