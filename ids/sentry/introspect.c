@@ -74,7 +74,8 @@ const volatile void *introspect_page(void *ctx, uint64_t gpa)
 
 	if (gpa % ABI_PAGE)
 		return NULL;
-	/* Only what the core lists is mapped in the window. Most pages lie where the last one did. */
+	/* Only what the core lists is mapped in the window. Most pages lie where the last one did.
+	 */
 	for (uint32_t tries = 0; tries < count; tries++, i = i + 1 < count ? i + 1 : 0) {
 		const struct abi_ram *r = &s->ctl->ram[i];
 		if (gpa >= r->base && gpa - r->base < r->size &&
