@@ -35,7 +35,7 @@ static bool present;
 static uint64_t bytes_written, log_lines_lost;
 
 static void pump(struct hv_timer *timer);
-static struct hv_timer pump_timer = {.fn = pump, .name = "channel"};
+static struct hv_timer pump_timer = {.fn = pump};
 
 static uint32_t sentry_bytes(void)
 {
@@ -240,7 +240,7 @@ static int channel_unit(struct boot_info *info)
 	if (!uart_init(base))
 		return 0; /* no such UART: Vigil works on without a channel; boot/ has said so */
 	present = true;
-	err = io_register(base, UART_PORTS, hidden_ports, NULL, "channel");
+	err = io_register(base, UART_PORTS, hidden_ports, NULL);
 	if (err < 0)
 		return init_error(err, "the channel's ports 0x%x can't be taken", base);
 	err = timer_register(&pump_timer);

@@ -54,7 +54,26 @@ static bool ask(const struct hook_hit *hit, uint32_t ticket)
 		.ticket = ticket,
 	};
 
-	return !event_request(&request);
+	/* Who could flood the ring with hits that nobody waits for must not get past a gate so. */
+	return !(ticket ? sentry_request(&request, ABI_SLOTS) : event_request(&request));
+}
+
+static bool same_call(const struct gate *gate, const struct hook_hit *hit)
+{
+	return gate->ticket && gate->hook == hit->id && gate->current == hit->current &&
+	       gate->rsp == hit->rsp;
+}
+
+/* The task began to wait on another CPU, perhaps. What is decided there must not be found by its
+ * next call of the same function. */
+static void forget_elsewhere(const struct hook_hit *hit)
+{
+	for (uint32_t i = 0; i < boot_facts()->ncpu; i++) {
+		spin_lock(&gates[i].lock);
+		if (i != hit->cpu && same_call(&gates[i], hit))
+			gates[i].ticket = 0;
+		spin_unlock(&gates[i].lock);
+	}
 }
 
 /* With the gate's lock: what was decided. */
@@ -77,10 +96,11 @@ static enum hook_next wait_for(struct hook_hit *hit, uint64_t *to)
 {
 	struct gate *gate = &gates[hit->cpu];
 	enum hook_next next;
+	bool asks;
 
 	spin_lock(&gate->lock);
-	if (!gate->ticket || gate->hook != hit->id || gate->current != hit->current ||
-	    gate->rsp != hit->rsp) {
+	asks = !same_call(gate, hit);
+	if (asks) {
 		uint32_t ticket = __atomic_add_fetch(&last_ticket, 1, __ATOMIC_RELAXED);
 
 		gate->ticket = ticket ?: 1;
@@ -93,6 +113,8 @@ static enum hook_next wait_for(struct hook_hit *hit, uint64_t *to)
 		undecided += gate->decided;
 	}
 	spin_unlock(&gate->lock);
+	if (asks)
+		forget_elsewhere(hit);
 	sentry_work();
 	spin_lock(&gate->lock);
 	next = outcome(gate, hit, to);

@@ -12,7 +12,6 @@ struct range {
 	uint16_t size;	/* its count when it is; at most 0x8000 */
 	io_handler *handler;
 	void *ctx;
-	const char *name;
 };
 
 static struct range ranges[IO_RANGES];
@@ -30,7 +29,7 @@ static bool free_for(int id, uint16_t base, uint32_t count)
 	return true;
 }
 
-int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name)
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx)
 {
 	struct range *r = &ranges[used];
 
@@ -40,7 +39,7 @@ int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, c
 		return -EINVAL;
 	if (!free_for(-1, base, count))
 		return -EEXIST;
-	*r = (struct range){base, (uint16_t)count, (uint16_t)count, handler, ctx, name};
+	*r = (struct range){base, (uint16_t)count, (uint16_t)count, handler, ctx};
 	arch_intercept_ports(base, count, true);
 	return (int)used++;
 }

@@ -17,7 +17,7 @@ typedef void io_handler(void *ctx, struct io_access *access);
 
 /* Intercept `count` ports from `base`. Returns an id for io_move, or -ENOSPC, -EINVAL (beyond
  * 0x10000), -EEXIST (overlaps another range). At init, or in exit context. */
-int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name);
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx);
 
 /* Move range `id` to `base`, or take it away from the guest's ports with `enable` false (accesses
  * then reach the machine). -EEXIST when it would overlap another range, -EINVAL as above: the range

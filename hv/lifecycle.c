@@ -16,7 +16,7 @@
 #define TELL_HIDDEN_US 1000000 /* one event a second at most */
 
 static void stats(struct hv_timer *timer);
-static struct hv_timer stats_timer = {.fn = stats, .name = "stats"};
+static struct hv_timer stats_timer = {.fn = stats};
 
 /* Accesses to what is hidden that no event has told yet; the last of them. */
 static struct spinlock hidden_lock;

@@ -18,7 +18,6 @@ void log_at(enum config_log_level level, const char *fmt, ...)
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...)  log_at(LOG_LEVEL_INFO, __VA_ARGS__)
-#define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
 /* Format into `out` (always 0-terminated when size > 0); returns the length it has, cut. Pure. */
 size_t format_line(char *out, size_t size, const char *fmt, va_list args);

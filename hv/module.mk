@@ -4,7 +4,9 @@ CORE_SRC += hv/channel.c hv/core.c hv/counter.c hv/format.c hv/frames.c hv/guest
 	hv/tracking.c
 CORE_HOT += hv/io.c hv/root_table.c hv/tracking.c net/dev/pci.c
 
-UNIT_TESTS += test_root_table test_core_channel
+UNIT_TESTS += test_root_table test_core_channel test_gate
 test_core_channel_SRC := tests/unit/test_core_channel.c
 test_core_channel_DEPS := hv/channel.c
+test_gate_SRC := tests/unit/test_gate.c
+test_gate_DEPS := hv/hook.c
 test_root_table_SRC := tests/unit/test_root_table.c hv/root_table.c

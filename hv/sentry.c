@@ -54,7 +54,7 @@ static uint32_t req_prod;	 /* our own copy */
 static uint64_t events_lost;
 
 static void wake(struct hv_timer *timer);
-static struct hv_timer wake_timer = {.fn = wake, .name = "sentry"};
+static struct hv_timer wake_timer = {.fn = wake};
 
 /* --- requests
  * ------------------------------------------------------------------------------------------ */
@@ -152,8 +152,9 @@ static const char *const fault_names[] = {
 	[ABI_SENTRY_UNEXPECTED] = "unexpected exit",
 };
 
-/* Requests that the dead one has not taken: events stay for the next, frames were decided by
- * bypass. After two deaths in short order the events may be the reason, and go too. */
+/* Requests that the dead one has not taken: events stay for the next, hits count as lost, frames
+ * were decided by bypass. After two deaths in short order the events may be the reason, and go too.
+ */
 static void keep_events(bool keep)
 {
 	struct abi_ctl *ctl = sentry_ctl();
@@ -167,6 +168,7 @@ static void keep_events(bool keep)
 	for (uint32_t i = cons; i != req_prod; i++) {
 		struct abi_request *r = &sentry_requests()[i % ABI_REQUESTS];
 
+		events_lost += r->type == ABI_REQ_HOOK;
 		if (r->type != ABI_REQ_EVENT)
 			r->type = ABI_REQ_NONE;
 	}

@@ -11,7 +11,6 @@
 struct hv_timer {
 	uint64_t deadline; /* TSC; 0: not armed */
 	void (*fn)(struct hv_timer *timer);
-	const char *name;
 };
 
 #define HV_TIMERS 16

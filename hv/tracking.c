@@ -18,7 +18,7 @@ static uint64_t switches, roots_seen;
 static uint32_t repeat_next;
 
 static void repeat_slice(struct hv_timer *timer);
-static struct hv_timer repeat_timer = {.fn = repeat_slice, .name = "repeat roots"};
+static struct hv_timer repeat_timer = {.fn = repeat_slice};
 
 void upcall_root_switch(uint64_t root, uint32_t cpu)
 {

@@ -17,9 +17,9 @@
 int arch_hook_set(uint32_t id, const struct abi_hook *hook);
 int arch_hook_clear(uint32_t id);
 
-/* Guard [gpa, gpa + size) against writes, or guard it no longer; page granular. The first write
- * opens the 2 MiB around it and is told (upcall_guard_write); guarding again closes it. The caller
- * has checked that it is RAM. 0, -EINVAL, -EFAULT, -ENOSPC, -ENOMEM. */
+/* Guard [gpa, gpa + size), less than 1 GiB, against writes, or no longer; page granular. The first
+ * write opens the 2 MiB around it and is told (upcall_guard_write); guarding again closes it. The
+ * caller has checked that it is RAM. 0, -EINVAL, -EFAULT, -ENOSPC, -ENOMEM. */
 int arch_guard(uint64_t gpa, uint64_t size, bool on);
 
 /* Give guarded memory bytes that it had before, at most ABI_GUARD_BYTES, aligned words at once. 0;

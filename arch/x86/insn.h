@@ -248,7 +248,6 @@ static inline void vmxoff(void)
 }
 
 /* INVEPT and INVVPID types (SDM vol. 3, 31.3). */
-#define INVEPT_SINGLE  1
 #define INVEPT_ALL     2
 #define INVVPID_SINGLE 1
 #define INVVPID_ALL    2

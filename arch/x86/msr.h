@@ -24,8 +24,6 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 #define MSR_XFD			0x000001c4u
 #define MSR_XFD_ERR		0x000001c5u
 #define MSR_DEBUGCTL		0x000001d9u
-#define MSR_SMRR_PHYSBASE	0x000001f2u
-#define MSR_SMRR_PHYSMASK	0x000001f3u
 #define MSR_MTRR_PHYSBASE0	0x00000200u /* then PHYSMASK0, PHYSBASE1 and so on */
 #define MSR_MTRR_PHYSMASK0	0x00000201u
 #define MSR_MTRR_FIX64K		0x00000250u
@@ -103,7 +101,6 @@ typedef uint64_t msr_reader(void *ctx, uint32_t msr);
 /* IA32_MTRRCAP, IA32_MTRR_DEF_TYPE, IA32_MTRR_PHYSMASKn (SDM 12.11) */
 #define MTRRCAP_COUNT	   0x0ffull
 #define MTRRCAP_FIXED	   0x100ull
-#define MTRRCAP_SMRR	   0x800ull
 #define MTRR_DEF_TYPE_TYPE 0x0ffull
 #define MTRR_DEF_FIXED	   0x400ull /* FE */
 #define MTRR_DEF_ENABLE	   0x800ull /* E */

@@ -8,8 +8,7 @@
 /* With masks that are not contiguous the type may alternate by the page. */
 #define UNIFORM_STEPS 4096
 
-void mtrr_capture(struct mtrr_state *mtrr, bool has_mtrr, uint32_t phys_bits, bool read_smrr,
-		  msr_reader *rdmsr, void *ctx)
+void mtrr_capture(struct mtrr_state *mtrr, uint32_t phys_bits, msr_reader *rdmsr, void *ctx)
 {
 	static const uint16_t fixed_msr[MTRR_FIXED_COUNT] = {
 		MSR_MTRR_FIX64K,      MSR_MTRR_FIX16K_0,    MSR_MTRR_FIX16K_1,
@@ -19,8 +18,6 @@ void mtrr_capture(struct mtrr_state *mtrr, bool has_mtrr, uint32_t phys_bits, bo
 	};
 
 	*mtrr = (struct mtrr_state){.phys_bits = phys_bits};
-	if (!has_mtrr)
-		return;
 	mtrr->cap = rdmsr(ctx, MSR_MTRRCAP);
 	mtrr->def_type = rdmsr(ctx, MSR_MTRR_DEF_TYPE);
 	if (mtrr->cap & MTRRCAP_FIXED)
@@ -30,12 +27,6 @@ void mtrr_capture(struct mtrr_state *mtrr, bool has_mtrr, uint32_t phys_bits, bo
 	for (uint32_t i = 0; i < mtrr->nvar; i++) {
 		mtrr->var[i].base = rdmsr(ctx, MSR_MTRR_PHYSBASE0 + 2 * i);
 		mtrr->var[i].mask = rdmsr(ctx, MSR_MTRR_PHYSMASK0 + 2 * i);
-	}
-	if (read_smrr && (mtrr->cap & MTRRCAP_SMRR)) {
-		mtrr->smrr.base = rdmsr(ctx, MSR_SMRR_PHYSBASE);
-		mtrr->smrr.mask = rdmsr(ctx, MSR_SMRR_PHYSMASK);
-		/* 12.11.2.4: the fields end at bit 31 and the range lies below 4 GiB. */
-		mtrr->smrr.mask |= (1ull << phys_bits) - (1ull << 32);
 	}
 }
 
@@ -96,7 +87,7 @@ enum memory_type mtrr_type(const struct mtrr_state *mtrr, uint64_t addr)
 	bool found = false;
 	uint64_t size;
 
-	if (covers(mtrr, &mtrr->smrr, addr) || !(mtrr->def_type & MTRR_DEF_ENABLE))
+	if (!(mtrr->def_type & MTRR_DEF_ENABLE))
 		return MEM_UC;
 	if (addr < ONE_MIB && fixed_enabled(mtrr))
 		return checked(fixed_type(mtrr, addr, &size));
@@ -131,8 +122,7 @@ static uint64_t pair_change(const struct mtrr_state *mtrr, const struct mtrr_pai
 
 static uint64_t next_change(const struct mtrr_state *mtrr, uint64_t addr)
 {
-	uint64_t next = pair_change(mtrr, &mtrr->smrr, addr);
-	uint64_t size, at;
+	uint64_t next = NO_CHANGE, size, at;
 
 	if (!(mtrr->def_type & MTRR_DEF_ENABLE))
 		return next;

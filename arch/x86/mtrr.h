@@ -18,25 +18,22 @@ struct mtrr_pair {
 };
 
 struct mtrr_state {
-	uint64_t cap; /* MTRRcap; 0: the CPU has no MTRRs (all memory is then uncached) */
+	uint64_t cap; /* MTRRcap */
 	uint64_t def_type;
 	uint64_t fixed[MTRR_FIXED_COUNT]; /* FIX64K, FIX16K_0, FIX16K_1, FIX4K_0..7 */
 	struct mtrr_pair var[MTRR_VARIABLE_MAX];
 	uint32_t nvar;
-	struct mtrr_pair smrr; /* 0: none */
-	uint32_t phys_bits;    /* MAXPHYADDR */
+	uint32_t phys_bits; /* MAXPHYADDR */
 };
 
-/* Read all registers. `has_mtrr`: CPUID.1:EDX[12]. `phys_bits`: CPUID 0x80000008 EAX[7:0], 32
- * to 52. `read_smrr`: read the SMRR pair when MTRRcap announces it (it can be written in SMM only,
- * and some processors want IA32_FEATURE_CONTROL to enable it: the caller's reader should survive a
- * fault). */
-void mtrr_capture(struct mtrr_state *mtrr, bool has_mtrr, uint32_t phys_bits, bool read_smrr,
-		  msr_reader *rdmsr, void *ctx);
+/* Read all registers of a CPU that has them. `phys_bits`: CPUID 0x80000008 EAX[7:0], 32 to 52. The
+ * SMRR pair is left out: reading it may fault, and SMM's memory (TRAPS 25) is no RAM in the
+ * firmware's map. */
+void mtrr_capture(struct mtrr_state *mtrr, uint32_t phys_bits, msr_reader *rdmsr, void *ctx);
 
 /* The memory type of the page that holds `addr`: fixed ranges below 1 MiB when enabled, then the
  * variable ranges (UC wins, WT over WB, other mixtures: UC), then the default; UC when MTRRs are
- * disabled; UC in the SMRR range, which is no RAM outside of SMM (TRAPS 25). */
+ * disabled. */
 enum memory_type mtrr_type(const struct mtrr_state *mtrr, uint64_t addr);
 
 /* The end of a range of one memory type that begins at `addr` (rounded down to a page), at most

@@ -86,11 +86,12 @@ struct vcpu {
 	uint8_t nstep;		    /* pages opened for one instruction */
 	uint64_t step[STEP_PAGES];  /* their guest-physical addresses */
 	enum vcpu_view view;
-	uint64_t guard_before[4];	 /* what stood where guarded memory was written last */
-	uint64_t step_written;		 /* page that is written under VIEW_STEP, 0: none */
-	uint64_t moved_rip;		 /* instruction that moved to VIEW_DATA last */
-	uint32_t moved_again;		 /* and how often in a row */
-	uint64_t sample_at, sample_seed; /* TSC of the next sample, 0: none yet */
+	uint64_t guard_before[4]; /* what stood where guarded memory was written last */
+	bool step_write;	  /* the instruction under VIEW_STEP writes to a hooked page */
+	uint32_t removals;	  /* of hooked sites when this CPU looked last */
+	uint64_t moved_rip;	  /* instruction that moved to VIEW_DATA last */
+	uint32_t moved_again;	  /* and how often in a row */
+	uint64_t sample_at, sample_seed;	     /* TSC of the next sample, 0: none yet */
 	uint64_t vmxon_region, vmcs, sentry_vmcs;    /* pages of the block */
 	uint64_t exit_stack, nmi_stack, fault_stack; /* tops of the host's stacks */
 	void *gdt, *tss;

@@ -264,7 +264,7 @@ int path_init(const struct nic_driver *nic, const struct intr_backend *backend,
 	net.own_address = own_address;
 	vnet_init(&net.dev, mac);
 	intr_init(&net.intr, backend, nic);
-	net.timer = (struct hv_timer){.fn = on_timer, .name = "net"};
+	net.timer = (struct hv_timer){.fn = on_timer};
 	err = timer_register(&net.timer);
 	if (err)
 		return err;

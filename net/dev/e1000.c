@@ -398,7 +398,6 @@ static bool e1000_link(void)
 }
 
 const struct nic_driver e1000_driver = {
-	.name = "e1000",
 	.probe = e1000_probe,
 	.init = e1000_init,
 	.add_address = e1000_add_address,

@@ -276,7 +276,6 @@ static void intx_program(struct intr *intr)
 }
 
 const struct intr_backend intr_intx = {
-	.name = "INTx",
 	.signal = intx_signal,
 	.program = intx_program,
 };

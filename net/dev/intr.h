@@ -33,7 +33,6 @@ enum intr_mode {
 struct intr;
 
 struct intr_backend {
-	const char *name;
 	/* Let the guest know of `isr` bits (VNET_ISR_*), now or as soon as it may be. */
 	void (*signal)(struct intr *intr, uint8_t isr);
 	/* The mode or the guest's permission changed: program the card. */

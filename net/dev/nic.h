@@ -21,8 +21,6 @@ struct nic_frame {
 #define NIC_IRQ_LINK 2u /* the carrier changed */
 
 struct nic_driver {
-	const char *name;
-
 	/* True when this driver knows the card. Any context, no side effect. */
 	bool (*probe)(uint16_t vendor, uint16_t device);
 

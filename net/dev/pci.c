@@ -252,8 +252,7 @@ static int hide_bars(const struct boot_nic *nic)
 		if (!base || !size)
 			continue;
 		if (nic->bar[i].is_io)
-			err = io_register((uint16_t)base, (uint32_t)size, inert_port, NULL,
-					  "nic-io");
+			err = io_register((uint16_t)base, (uint32_t)size, inert_port, NULL);
 		else
 			err = guest_hide(base & ~(uint64_t)(PAGE - 1),
 					 (size + PAGE - 1) & ~(uint64_t)(PAGE - 1));
@@ -276,10 +275,10 @@ static int intercept(const struct boot_info *info)
 	err = hide_bars(&info->nic);
 	if (err)
 		return err;
-	err = io_register(CONFIG_DATA, 4, info->ncpu > 1 ? data_port_smp : data_port, NULL, "pci");
+	err = io_register(CONFIG_DATA, 4, info->ncpu > 1 ? data_port_smp : data_port, NULL);
 	if (err >= 0 && info->ncpu > 1) {
 		pci.guest_address = io_in(CONFIG_ADDRESS, 4);
-		err = io_register(CONFIG_ADDRESS, 4, address_port, NULL, "pci-address");
+		err = io_register(CONFIG_ADDRESS, 4, address_port, NULL);
 	}
 	if (err < 0)
 		return err;
@@ -297,8 +296,7 @@ int pci_present(const struct boot_info *info)
 	if (err)
 		return err;
 	/* Somewhere harmless until the guest places it. */
-	pci.bar_range = io_register(0x10000 - VNET_BAR_SIZE, VNET_BAR_SIZE, virtio_port, NULL,
-				    "virtio-net");
+	pci.bar_range = io_register(0x10000 - VNET_BAR_SIZE, VNET_BAR_SIZE, virtio_port, NULL);
 	if (pci.bar_range < 0)
 		return pci.bar_range;
 	err = io_move(pci.bar_range, 0x10000 - VNET_BAR_SIZE, false);

@@ -40,8 +40,6 @@ enum vnet_queue { VNET_RX, VNET_TX };
 	(VNET_F_MTU | VNET_F_MAC | VNET_F_STATUS | VNET_F_EVENT_IDX | VNET_F_VERSION_1)
 
 /* Device status (2.1). */
-#define VNET_S_ACKNOWLEDGE 0x01
-#define VNET_S_DRIVER	   0x02
 #define VNET_S_DRIVER_OK   0x04
 #define VNET_S_FEATURES_OK 0x08
 #define VNET_S_NEEDS_RESET 0x40

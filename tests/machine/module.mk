@@ -1,5 +1,5 @@
 # The machine tests' UEFI applications: tests/machine/NAME.c with the common part.
-MACHINE_APPS := cpu msr control memory events modes smp triple net broken
+MACHINE_APPS := cpu msr control memory events modes smp triple net broken hooks
 MACHINE_COMMON := $(addprefix $(O)/efi/,tests/machine/machine.o tests/machine/trap.o hv/format.o \
 	arch/x86/string.o boot/mem.o)
 
@@ -21,7 +21,7 @@ MACHINE_FILES := $(MACHINE_APPS:%=$(O)/tests/machine-%.efi)
 $(O)/core-test.elf: $(O)/core/tests/machine/core_hook.o $(O)/core.elf
 	@echo '  LD         $@'
 	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
-		--build-id=none -T arch/x86/core.lds --wrap=on_vmcall -o $@.tmp $(CORE_OBJ) $<
+		--build-id=none -T arch/x86/core.lds --wrap=on_vmcall --wrap=upcall_hook -o $@.tmp $(CORE_OBJ) $<
 	$(Q)tools/build/check-elf --no-sse $@.tmp
 	$(Q)mv $@.tmp $@
 

@@ -305,6 +305,21 @@ class Network(Case):
         self.check_net(SKYLAKE, smp=2)
 
 
+class Hooks(Case):
+    """Hooked functions, whatever the guest has put at the site."""
+
+    def check_hooks(self, cpu: str) -> None:
+        said = self.run_app("hooks", cpu, core="core-test.elf", config="name = hooks\n",
+                            until=lambda s: s.counter("hooks", "hits") >= 7)
+        self.assertEqual(said.counter("hooks", "hits"), 7)
+
+    def test_hooks_haswell(self) -> None:
+        self.check_hooks(HASWELL)
+
+    def test_hooks_skylake(self) -> None:
+        self.check_hooks(SKYLAKE)
+
+
 class End(Case):
     """The guest's end."""
 

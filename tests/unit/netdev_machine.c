@@ -42,9 +42,8 @@ static bool overlaps(int id, uint32_t base, uint32_t count)
 	return false;
 }
 
-int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name)
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx)
 {
-	(void)name;
 	if (range_count == IO_RANGES)
 		return -ENOSPC;
 	if (base + count > 0x10000)

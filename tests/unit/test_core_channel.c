@@ -40,9 +40,9 @@ void uart_write_polled(const char *text, uint32_t len)
 	uart_write((const uint8_t *)text, len);
 }
 
-int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx, const char *name)
+int io_register(uint16_t base, uint32_t count, io_handler *handler, void *ctx)
 {
-	(void)base, (void)count, (void)handler, (void)ctx, (void)name;
+	(void)base, (void)count, (void)handler, (void)ctx;
 	return 0;
 }
 

@@ -19,7 +19,7 @@ struct registers {
 	uint32_t phys_bits;
 	uint64_t cap, def_type;
 	uint64_t fixed[MTRR_FIXED_COUNT];
-	struct mtrr_pair var[10], smrr;
+	struct mtrr_pair var[10];
 };
 
 static uint64_t rdmsr(void *ctx, uint32_t msr)
@@ -32,10 +32,6 @@ static uint64_t rdmsr(void *ctx, uint32_t msr)
 		return r->cap;
 	if (msr == 0x2ff)
 		return r->def_type;
-	if (msr == 0x1f2)
-		return r->smrr.base;
-	if (msr == 0x1f3)
-		return r->smrr.mask;
 	for (uint32_t i = 0; i < MTRR_FIXED_COUNT; i++)
 		if (msr == fixed[i])
 			return r->fixed[i];
@@ -47,7 +43,7 @@ static struct mtrr_state capture(const struct registers *r)
 {
 	struct mtrr_state m;
 
-	mtrr_capture(&m, true, r->phys_bits, true, rdmsr, (void *)(uintptr_t)r);
+	mtrr_capture(&m, r->phys_bits, rdmsr, (void *)(uintptr_t)r);
 	return m;
 }
 
@@ -156,7 +152,7 @@ static void desktop(void **state)
 }
 
 /* A server: write-back by default over 46 bits, uncached from 2 to 4 GiB and for the MMIO above
- * memory, SMRR over the top of low memory. */
+ * memory. */
 static void server(void **state)
 {
 	static const struct registers r = {
@@ -168,13 +164,11 @@ static void server(void **state)
 		.var = {{0x80000000, 0x3fff80000800},
 			{0x380000000000, 0x3f8000000800},
 			{0x50000000, 0x3ffff0000000}}, /* not valid */
-		.smrr = {0x7b000006, 0xff800800},      /* 32 bits wide, and only below 4 GiB */
 	};
 	static const struct expected map[] = {
 		{0xa0000, MEM_WB},	  {0xc0000, MEM_UC},	    {MIB, MEM_WP},
-		{0x7b000000, MEM_WB},	  {0x7b800000, MEM_UC},	    {2 * GIB, MEM_WB},
-		{4 * GIB, MEM_UC},	  {0x380000000000, MEM_WB}, {0x388000000000, MEM_UC},
-		{0x400000000000, MEM_WB},
+		{2 * GIB, MEM_WB},	  {4 * GIB, MEM_UC},	    {0x380000000000, MEM_WB},
+		{0x388000000000, MEM_UC}, {0x400000000000, MEM_WB},
 	};
 	struct mtrr_state m = capture(&r);
 
@@ -217,8 +211,6 @@ static void switched_off(void **state)
 	assert_int_equal(mtrr_uniform(&m, 0, 1ull << 40, &type), 2 * GIB);
 	m.def_type = 0xc07; /* a reserved default */
 	assert_int_equal(mtrr_type(&m, 8 * GIB), MEM_UC);
-	mtrr_capture(&m, false, 36, true, NULL, NULL); /* no MTRRs: nothing is read */
-	assert_int_equal(mtrr_type(&m, GIB), MEM_UC);
 }
 
 /* All 255 pairs there can be. */

@@ -394,7 +394,7 @@ static int vmx_unit(struct boot_info *info)
 	if (err)
 		return err;
 	vmx.phys_bits = leaf.eax >= CPUID_ADDRESSES ? cpuid(CPUID_ADDRESSES, 0).eax & 0xff : 36;
-	mtrr_capture(&vmx.mtrr, true, vmx.phys_bits, false, read_msr, NULL);
+	mtrr_capture(&vmx.mtrr, vmx.phys_bits, read_msr, NULL);
 	cr3_init(info);
 	vmx.ncpu = info->ncpu;
 	vmx.cpu = pages_alloc((uint32_t)(info->ncpu * sizeof(*vmx.cpu) + 4095) / 4096);

@@ -66,8 +66,13 @@ void deliver_nmi(struct vcpu *v)
 	vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, INTR_VALID | INTR_TYPE_NMI | 2);
 }
 
+/* A CPU that opens the window behind an STI lets NMIs in there, as it would without us; left as it
+ * is, the blocking would have deliver_nmi ask for the window again for ever (SDM 26.2). */
 void on_nmi_window(struct vcpu *v)
 {
+	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint64_t)BLOCKING_STI);
 	primary_set(v, PRIMARY_NMI_WINDOW, false);
 	v->nmi_pending = 1;
 }

@@ -29,8 +29,9 @@
 #define SAME_RIP    3 /* moves to DATA for one instruction that does not get on there */
 #define SAMPLE_US   20000
 
+/* All of these under ept_lock. */
 struct site {
-	uint64_t va; /* 0: unused; written last */
+	uint64_t va; /* 0: unused */
 	struct hooked_page *page;
 	uint32_t off; /* in the page */
 	uint32_t flags;
@@ -52,6 +53,8 @@ static uint32_t nregion;
 static struct {
 	uint64_t base, end;
 } guards[GUARDS];
+static uint32_t next_page; /* where the search for an unused one begins */
+static uint32_t removals;  /* of sites */
 static uint64_t direct_map, current_offset;
 static uint64_t hits, reads, steps, guard_writes, samples;
 
@@ -69,10 +72,10 @@ static void set_view(struct vcpu *v, enum vcpu_view view)
 		view == VIEW_CODE ? vmx.eptp : ept_view_pointer(&vmx.ept, view - VIEW_DATA));
 }
 
-static void step(struct vcpu *v, uint64_t written)
+static void step(struct vcpu *v, bool write)
 {
 	steps++;
-	v->step_written = written;
+	v->step_write = write;
 	set_view(v, VIEW_STEP);
 	primary_set(v, PRIMARY_MONITOR_TRAP, true);
 }
@@ -114,22 +117,41 @@ static void refresh(const struct hooked_page *page)
 			refresh_word(page, i);
 }
 
+/* One write may have changed more than the page that it was stopped at. */
+static void refresh_all(void)
+{
+	for (uint32_t i = 0; i < PAGES; i++)
+		if (pages[i].gpa)
+			refresh(&pages[i]);
+}
+
+/* A page after the other: what changed without a step (a device's DMA, a CPU that had not come to
+ * its INVEPT yet) is not executed as it was for long. */
+static void refresh_next(void)
+{
+	static uint32_t next;
+	bool done = false;
+
+	spin_lock(&vmx.ept_lock);
+	for (uint32_t i = 0; i < PAGES && !done; i++) {
+		const struct hooked_page *page = &pages[next++ % PAGES];
+
+		done = page->gpa;
+		if (done)
+			refresh(page);
+	}
+	spin_unlock(&vmx.ept_lock);
+}
+
 void hook_stepped(struct vcpu *v)
 {
-	uint64_t gpa = v->step_written;
-
 	if (v->view != VIEW_STEP)
 		return;
 	set_view(v, VIEW_CODE);
-	v->step_written = 0;
-	/* An instruction writes 64 bytes at most: to this page and perhaps to the next. */
+	if (!v->step_write)
+		return;
 	spin_lock(&vmx.ept_lock);
-	for (uint32_t i = 0; gpa && i < 2; i++) {
-		const struct hooked_page *page = find_page(gpa + i * 4096);
-
-		if (page)
-			refresh(page);
-	}
+	refresh_all();
 	spin_unlock(&vmx.ept_lock);
 }
 
@@ -165,7 +187,8 @@ int arch_guard(uint64_t gpa, uint64_t size, bool on)
 {
 	int err = -ENOSPC;
 
-	if (!size || (gpa | size) & 0xfff)
+	/* Below 1 GiB no large page is left whole that opening a part would have to split. */
+	if (!size || size >= EPT_PAGE_1G || (gpa | size) & 0xfff)
 		return -EINVAL;
 	if (memory_hidden(gpa, size))
 		return -EFAULT;
@@ -200,10 +223,7 @@ int arch_restore(uint64_t gpa, const uint8_t *bytes, uint32_t len)
 					((uint8_t *)&value)[i] = bytes[word + i - gpa];
 			*(volatile uint64_t *)word = value;
 		}
-		for (uint32_t i = 0; i < PAGES; i++)
-			if (pages[i].gpa && (pages[i].gpa == (gpa & ~0xfffull) ||
-					     pages[i].gpa == ((gpa + len - 1) & ~0xfffull)))
-				refresh(&pages[i]);
+		refresh_all();
 		err = 0;
 	}
 	spin_unlock(&vmx.ept_lock);
@@ -251,7 +271,7 @@ enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual)
 									     : HOOK_VIOLATION_OTHER;
 	}
 	if (qual & EPT_VIOLATION_WRITE) {
-		step(v, gpa & ~0xfffull);
+		step(v, true);
 	} else if (v->view == VIEW_CODE) {
 		stuck = rip == v->moved_rip && ++v->moved_again > SAME_RIP;
 		if (rip != v->moved_rip || stuck)
@@ -259,11 +279,11 @@ enum hook_violation hook_violation(struct vcpu *v, uint64_t gpa, uint64_t qual)
 		v->moved_rip = rip;
 		reads++;
 		if (stuck)
-			step(v, 0);
+			step(v, false);
 		else
 			set_view(v, VIEW_DATA);
 	} else if (rip == v->moved_rip) { /* it reads the page on which it lies */
-		step(v, 0);
+		step(v, false);
 	} else {
 		set_view(v, VIEW_CODE);
 	}
@@ -300,64 +320,88 @@ void hook_guard_write(struct vcpu *v, uint64_t gpa)
 static struct site *find_site(uint64_t va)
 {
 	for (uint32_t i = 0; i < ABI_HOOKS; i++)
-		if (__atomic_load_n(&sites[i].va, __ATOMIC_ACQUIRE) == va)
+		if (sites[i].va == va)
 			return &sites[i];
 	return NULL;
 }
 
 /* No interrupt before the next instruction: the step would end in its handler, and the return from
  * that would hit the hook once more. (An NMI still may: then one call is told twice.) While TF is
- * set, blocking asks for a pending single-step trap (SDM 27.3.1.5), which there is none. */
+ * set, blocking asks for a pending single-step trap (SDM 27.3.1.5), which there is none; and only
+ * one kind of blocking may be set. */
 static void hold_interrupts(void)
 {
-	if ((vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_IF | RFLAGS_TF)) == RFLAGS_IF)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_STI);
+	uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if ((vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_IF | RFLAGS_TF)) == RFLAGS_IF &&
+	    !(blocking & BLOCKING_MOV_SS))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking | BLOCKING_STI);
 }
 
-/* The function runs. What the guest has at its site decides: a NOP is stepped over, anything else
- * is executed by the processor. */
-static void go_on(struct vcpu *v, struct site *s)
+/* Neither what the guest's ftrace puts at a site nor a breakpoint. */
+static bool is_odd(uint64_t bytes)
 {
-	uint64_t bytes = 0;
+	return memcmp(&bytes, nop5, sizeof(nop5)) && (bytes & 0xff) != 0xe8 &&
+	       (bytes & 0xff) != 0xcc;
+}
 
-	memcpy(&bytes, (const void *)(s->page->gpa + s->off), ABI_HOOK_BYTES);
-	if (!memcmp(&bytes, nop5, ABI_HOOK_BYTES)) {
-		skip_bytes(ABI_HOOK_BYTES);
-		return;
+/* The site at `va`, and the guest's bytes there, as of this moment: while its hit is told it may be
+ * removed, by another CPU or by the sentry itself. */
+static struct site *take_site(struct vcpu *v, uint64_t va, struct site *copy, uint64_t *bytes,
+			      bool *removed)
+{
+	struct site *s;
+
+	spin_lock(&vmx.ept_lock);
+	s = find_site(va);
+	if (s) {
+		*bytes = 0;
+		memcpy(bytes, (const void *)(s->page->gpa + s->off), ABI_HOOK_BYTES);
+		*copy = *s;
+		if (is_odd(*bytes))
+			s->odd = *bytes;
 	}
-	if ((bytes & 0xff) != 0xe8 && (bytes & 0xff) != 0xcc && s->odd != bytes) {
-		s->odd = bytes;
-		upcall_hook_odd((uint32_t)(s - sites), bytes, v->index);
-	}
-	step(v, 0);
-	hold_interrupts();
+	*removed = v->removals != removals;
+	v->removals = removals;
+	spin_unlock(&vmx.ept_lock);
+	return s;
 }
 
 bool hook_hit(struct vcpu *v)
 {
-	uint64_t rip = vmread(VMCS_GUEST_RIP);
-	struct site *s = rip ? find_site(rip) : NULL;
+	uint64_t rip = vmread(VMCS_GUEST_RIP), bytes, to;
+	struct site site, *s;
 	struct hook_hit hit;
-	uint64_t to;
+	bool removed;
 
-	if (!s || vmread(VMCS_GUEST_SS_ACCESS) & AR_DPL || !guest_64bit())
+	/* Under VIEW_STEP it is a VMCALL of the guest's own. */
+	if (!rip || vmread(VMCS_GUEST_SS_ACCESS) & AR_DPL || !guest_64bit() || v->view == VIEW_STEP)
 		return false;
+	s = take_site(v, rip, &site, &bytes, &removed);
+	if (!s) /* this CPU may have executed one that was just removed: what is there now runs */
+		return removed;
 	hit = (struct hook_hit){
 		.id = (uint32_t)(s - sites),
 		.cpu = v->index,
-		.wait = s->flags & ABI_HOOK_SYNC,
+		.wait = site.flags & ABI_HOOK_SYNC,
 		.arg = {v->regs.rdi, v->regs.rsi, v->regs.rdx, v->regs.rcx, v->regs.r8},
 		.rsp = vmread(VMCS_GUEST_RSP),
 		.current = current_task(),
 	};
-	if (s->flags & ABI_HOOK_CAPTURE)
-		hit.captured =
-			direct_word((s->base < 5 ? hit.arg[s->base] : hit.current) + s->offset);
+	if (site.flags & ABI_HOOK_CAPTURE)
+		hit.captured = direct_word((site.base < 5 ? hit.arg[site.base] : hit.current) +
+					   site.offset);
 	hits++;
+	if (is_odd(bytes) && site.odd != bytes)
+		upcall_hook_odd(hit.id, bytes, v->index);
 	switch (upcall_hook(&hit, &to)) {
-	case HOOK_GO:
-		go_on(v, s);
+	case HOOK_GO: /* a NOP is stepped over, anything else is executed by the processor */
+		if (!memcmp(&bytes, nop5, sizeof(nop5))) {
+			skip_bytes(ABI_HOOK_BYTES);
+		} else {
+			step(v, false);
+			hold_interrupts();
+		}
 		break;
 	case HOOK_WAIT: /* the VMCALL is executed again */
 		break;
@@ -379,6 +423,7 @@ uint64_t hook_sample(struct vcpu *v, uint64_t now)
 	if (now >= v->sample_at) {
 		bool user = vmread(VMCS_GUEST_SS_ACCESS) & AR_DPL;
 
+		refresh_next();
 		if (v->sample_at && vmread(VMCS_GUEST_ACTIVITY) == ACTIVITY_ACTIVE) {
 			samples++;
 			upcall_sample(current_task(), vmread(VMCS_GUEST_CR3), v->index, user);
@@ -418,9 +463,11 @@ static struct hooked_page *add_page(uint64_t gpa, int *err)
 {
 	struct hooked_page *page = find_page(gpa);
 
+	/* The one that was given up longest ago: another CPU may execute a copy until its next
+	 * entry. */
 	for (uint32_t i = 0; i < PAGES && !page; i++)
-		if (!pages[i].gpa)
-			page = &pages[i];
+		if (!pages[(next_page + i) % PAGES].gpa)
+			page = &pages[(next_page + i) % PAGES];
 	*err = page ? 0 : -ENOSPC;
 	if (!page || page->gpa)
 		return page;
@@ -437,6 +484,7 @@ static struct hooked_page *add_page(uint64_t gpa, int *err)
 	*err = *err ?: ept_map(&vmx.ept, gpa, 4096, (uint64_t)page->copy, EPT_X, MEM_WB);
 	if (*err)
 		page->gpa = 0;
+	next_page = (uint32_t)(page - pages) + 1;
 	return *err ? NULL : page;
 }
 
@@ -445,10 +493,9 @@ static void drop_page(struct hooked_page *page)
 {
 	uint64_t gpa = page->gpa;
 
-	if (--page->sites) {
-		refresh(page);
+	refresh(page);
+	if (--page->sites)
 		return;
-	}
 	page->gpa = 0;
 	if (ept_map(&vmx.ept, gpa, 4096, gpa, find_guard(gpa) >= 0 ? EPT_R | EPT_X : EPT_RWX,
 		    MEM_WB))
@@ -458,8 +505,9 @@ static void drop_page(struct hooked_page *page)
 static void clear(struct site *s)
 {
 	if (s->va) {
-		__atomic_store_n(&s->va, 0, __ATOMIC_RELEASE);
+		s->va = 0;
 		drop_page(s->page);
+		removals++;
 	}
 }
 
@@ -478,8 +526,7 @@ static int set(struct site *s, const struct abi_hook *hook)
 	if (!page)
 		return err;
 	page->sites += !s->va;
-	*s = (struct site){0, page, off, hook->flags, hook->offset, hook->base, 0};
-	__atomic_store_n(&s->va, hook->va, __ATOMIC_RELEASE);
+	*s = (struct site){hook->va, page, off, hook->flags, hook->offset, hook->base, 0};
 	refresh_word(page, off / 8);
 	return 0;
 }

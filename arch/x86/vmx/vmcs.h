@@ -138,7 +138,6 @@ enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
 #define INTR_VECTOR	   0x000000ffu
 #define INTR_TYPE	   0x00000700u
 #define INTR_ERROR_CODE	   0x00000800u /* an error code is delivered, or valid */
-#define INTR_NMI_UNBLOCKED 0x00001000u /* exit: NMI unblocking due to IRET */
 #define INTR_VALID	   0x80000000u
 #define INTR_TYPE_EXTERNAL (0u << 8)
 #define INTR_TYPE_NMI	   (2u << 8)
@@ -159,9 +158,7 @@ enum segment { ES, CS, SS, DS, FS, GS, LDTR, TR, SEGMENTS };
 #define ACTIVITY_WAIT_SIPI 3u
 
 /* EPT violation, exit qualification (SDM 28.2.1, table 28-7). */
-#define EPT_VIOLATION_READ	    0x001u /* the access was a data read */
 #define EPT_VIOLATION_WRITE	    0x002u
-#define EPT_VIOLATION_FETCH	    0x004u
 #define EPT_VIOLATION_NMI_UNBLOCKED 0x1000u
 
 /* Exit reason word (SDM 25.9.1). */
