@@ -78,6 +78,26 @@ struct told {
 	bool used;
 };
 
+/* What owner.c has resolved of the kernel's lists of executable memory. size 0: there is no such
+ * member. */
+struct owner_member {
+	uint32_t offset, size;
+};
+
+struct owner_list {
+	uint64_t head; /* 0: there is no such list */
+	uint32_t link;
+	struct owner_member base, end, size;
+};
+
+#define OWNER_LISTS 7u
+
+struct owner_layout {
+	struct owner_list list[OWNER_LISTS];
+	uint64_t init_text, init_end;
+	struct owner_member thunk_count, thunks;
+};
+
 struct integrity {
 	struct integrity_ops ops;
 	const struct kernel *k; /* NULL: none is known */
@@ -88,11 +108,12 @@ struct integrity {
 	uint64_t second; /* of the limit */
 	uint32_t in_second;
 	uint64_t held;			    /* back, and not yet told as a number */
+	struct owner_layout owners;	    /* owner.c */
 	const struct module_table *modules; /* modules.c; NULL: there is no such check */
 	uint32_t hooked;
-	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
-	bool leaving;		       /* the kernel seems to be on its way out (cpu.c) */
-	uint32_t told_at;
+	uint64_t hooked_va[ABI_HOOKS];	   /* sites that the core has hooked */
+	bool leaving;			   /* the kernel seems to be on its way out (cpu.c) */
+	uint32_t told_at, tolds, suspects; /* place of the next; places used */
 	struct told told[TOLD];
 	struct suspect suspect[SUSPECTS];
 	uint32_t runs;

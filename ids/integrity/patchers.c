@@ -19,7 +19,7 @@
 #define MODULES	   16u	 /* read in one step */
 #define WALK_MAX   1024u
 #define WALK_MS	   2000 /* the modules are read again */
-#define PERIOD_MS  150
+#define PERIOD_MS  300
 #define SLICE_MS   5
 #define LOOKS	   2
 #define LOOKS_MS   50
@@ -48,6 +48,7 @@ struct patchers {
 	int64_t handler, entry_handler, kp; /* negative: there are none */
 	int64_t func_hash, filter, bits, buckets, ip;
 	uint32_t head; /* of the table, next */
+	uint64_t heads[TABLE_SIZE];
 };
 
 static bool word(const struct check_run *run, uint64_t va, uint64_t *value)
@@ -252,13 +253,10 @@ static void look_chain(struct check_run *run, uint64_t probe)
 	}
 }
 
-static void look_head(struct check_run *run, uint64_t head)
+static void look_head(struct check_run *run, uint64_t node)
 {
 	const struct patchers *st = run->state;
-	uint64_t node;
 
-	if (!word(run, head, &node))
-		return;
 	for (uint32_t i = 0; i < CHAIN_MAX && node; i++) {
 		look_chain(run, node - st->hlist);
 		if (!word(run, node, &node))
@@ -297,12 +295,15 @@ static bool look_heads(struct check_run *run)
 	struct patchers *st = run->state;
 	uint32_t spent = 0;
 
-	while (spent < STEP_READS && st->table && st->head < TABLE_SIZE) {
+	if (!st->table || (!st->head && gspace_read(kernel_space(run->in->k), st->table, st->heads,
+						    sizeof(st->heads))))
+		return true;
+	while (spent < STEP_READS && st->head < TABLE_SIZE) {
 		st->left = HEAD_READS;
-		look_head(run, st->table + st->head++ * 8ull);
+		look_head(run, st->heads[st->head++]);
 		spent += HEAD_READS - st->left;
 	}
-	return !st->table || st->head == TABLE_SIZE;
+	return st->head == TABLE_SIZE;
 }
 
 static uint64_t step(struct check_run *run)

@@ -145,7 +145,7 @@ static void test_once(void **state)
 	(void)state;
 	uint64_t ops = add_ops(HIDDEN, 0);
 	for (uint32_t i = 0; i < 10; i++) {
-		stage_run(160);
+		stage_run(320);
 		stage_put(ops + O_FUNC, i & 1 ? HIDDEN : CALLBACK);
 	}
 	assert_int_equal(stage->told, 0);
