@@ -73,7 +73,7 @@ struct suspect {
 
 struct told {
 	uint64_t address, hash; /* of what was found */
-	uint64_t value;
+	uint64_t value, object;
 	uint8_t what;
 	bool used;
 };
@@ -131,10 +131,11 @@ struct finding {
 	const char *module;	      /* NULL: looked up from `address` */
 	const char *expected, *found; /* integrity_hex or integrity_value; NULL: unknown */
 	uint64_t value;		      /* a digest of what was found, for integrity_known */
+	uint64_t object;	      /* where several may be told of one address: of which; or 0 */
 	uint64_t task;		      /* who did it: address of a task_struct, 0: unknown */
 };
 
-/* Tell it: once for each (what, address, found), ten in a second; what is held back is
+/* Tell it: once for each (what, address, object, found), ten in a second; what is held back is
  * told as a number with the next. True: it was new. */
 bool integrity_tell(struct integrity *in, const struct finding *f);
 

@@ -34,6 +34,7 @@ enum patchers_phase { PHASE_MODULES, PHASE_FTRACE, PHASE_KPROBES };
 struct patchers {
 	enum patchers_phase phase;
 	uint32_t left; /* reads of this head */
+	bool told;     /* a finding, in this step */
 	/* Memory of the modules, read when there is a callback that may be one's. */
 	bool foreign;  /* there is one that the ranges did not hold */
 	bool fresh;    /* they were read for this pass */
@@ -71,6 +72,25 @@ static bool in_image(const struct check_run *run, uint64_t va)
 /* --- telling ----------------------------------------------------------------------------------
  */
 
+/* What a finding is known by, beside the callback: an object may be told as a module's, and then as
+ * nobody's. */
+static uint64_t digest(uint64_t object, bool orphan)
+{
+	return object << 1 | orphan;
+}
+
+/* Names are dear: none is looked for twice, and of one finding only in a step. The others are met
+ * at the next pass. */
+static bool may_tell(struct check_run *run, uint64_t callback, uint64_t object, bool orphan)
+{
+	struct patchers *st = run->state;
+
+	if (st->told || integrity_known(run->in, callback, digest(object, orphan)))
+		return false;
+	st->told = true;
+	return true;
+}
+
 static void tell(const struct check_run *run, enum integrity_what what, uint64_t address,
 		 uint64_t object, const char *reason, const char *symbol)
 {
@@ -85,6 +105,8 @@ static void tell(const struct check_run *run, enum integrity_what what, uint64_t
 		.address = address,
 		.symbol = symbol,
 		.found = found,
+		.object = object,
+		.value = digest(object, symbol != NULL),
 	};
 	integrity_tell(run->in, &f);
 }
@@ -145,7 +167,7 @@ static uint64_t first_filtered(const struct check_run *run, uint64_t ops)
 	return 0;
 }
 
-static void tell_modifier(const struct check_run *run, uint64_t ops, uint64_t callback)
+static void tell_modifier(struct check_run *run, uint64_t ops, uint64_t callback)
 {
 	char name[KERNEL_NAME_MAX + 20] = "", module[56], reason[KERNEL_NAME_MAX + 60];
 	uint64_t target = first_filtered(run, ops);
@@ -162,13 +184,15 @@ static void look_ops(struct check_run *run, uint64_t ops, uint64_t callback, uin
 	bool foreign = !in_image(run, callback);
 
 	if (foreign && !in_module(run, callback)) {
-		if (orphaned(run, WHAT_FTRACE, callback, ops))
+		if (!integrity_known(run->in, callback, digest(ops, true)) &&
+		    orphaned(run, WHAT_FTRACE, callback, ops) && may_tell(run, callback, ops, true))
 			tell(run, WHAT_FTRACE, callback, ops,
 			     "the callback is neither the kernel's nor a module's", "?");
 		return;
 	}
 	if (foreign && flags & IPMODIFY) {
-		if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS))
+		if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS) &&
+		    may_tell(run, callback, ops, false))
 			tell_modifier(run, ops, callback);
 	} else {
 		integrity_innocent(run->in, WHAT_FTRACE, ops);
@@ -216,7 +240,10 @@ static bool look_handler(struct check_run *run, uint64_t probe, uint64_t at)
 	if (!word(run, at, &callback) || !callback || in_image(run, callback) ||
 	    in_module(run, callback))
 		return true;
-	if (word(run, probe + st->addr, &target) && orphaned(run, WHAT_KPROBE, callback, probe))
+	/* What is told keeps nobody from those behind it. */
+	if (!integrity_known(run->in, callback, digest(probe, true)) &&
+	    word(run, probe + st->addr, &target) && orphaned(run, WHAT_KPROBE, callback, probe) &&
+	    may_tell(run, callback, probe, true))
 		tell_probe(run, probe, target, callback);
 	return false;
 }
@@ -310,6 +337,7 @@ static uint64_t step(struct check_run *run)
 {
 	struct patchers *st = run->state;
 
+	st->told = false;
 	switch (st->phase) {
 	case PHASE_MODULES:
 		st->fresh = st->foreign || (st->ranges && run->in->tsc - st->read_tsc >

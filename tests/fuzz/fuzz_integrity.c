@@ -37,6 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define HZ	     1000000ull
 #define PROCS	     12u
 #define ROOTS	     0x80000ull /* of processes, a page each */
+#define CHAIN	     0xb0000ull /* nodes of a long list, one behind the other; */
+#define CHAIN_NODES  5000u	/* of 64 bytes, each word leads to the next */
 
 /* A look at a page is at least 25 instructions, with what is done with it some 40; a symbol's
  * some 1,000, a member's 150. */
@@ -383,6 +385,14 @@ static void build_lists(void)
 	}
 }
 
+static void build_chain(void)
+{
+	for (uint64_t i = 0; i < CHAIN_NODES; i++)
+		for (uint64_t word = 0; word < 8; word++)
+			put(CHAIN + i * 64 + word * 8,
+			    i + 1 < CHAIN_NODES ? DIRECT + CHAIN + (i + 1) * 64 : 0);
+}
+
 static void build_tasks(void)
 {
 	for (uint32_t i = 0; i < PROCS; i++) {
@@ -422,6 +432,7 @@ static void build(void)
 	build_tables();
 	build_lists();
 	build_tasks();
+	build_chain();
 	for (uint32_t i = 0; i < 256; i++)
 		put_va(DATA + 0x1000 + i * 16ull,
 		       (TEXT & 0xffff) | 0x8e0000000000ull | (TEXT >> 16 & 0xffff) << 48);
@@ -476,6 +487,8 @@ static uint64_t place(uint32_t n)
 
 static uint64_t pointer(uint32_t n)
 {
+	if ((n & 7) == 7) /* most of the chain, or a part of it */
+		return DIRECT + CHAIN + (n >> 3) * 64 % (CHAIN_NODES * 64);
 	return n & 1 ? DIRECT + place(n) : n & 2 ? DATA + (n & 0x7ff8) : element(n >> 2 & 31);
 }
 

@@ -151,6 +151,26 @@ static void test_once(void **state)
 	assert_int_equal(stage->told, 0);
 }
 
+/* Several of nobody's: the first does not hide the others. */
+static void test_two_hidden(void **state)
+{
+	(void)state;
+	(void)add_ops(HIDDEN + 8, 0);
+	assert_told(WHAT_FTRACE, HIDDEN + 8, "neither");
+	(void)add_ops(HIDDEN, 0);
+	assert_told(WHAT_FTRACE, HIDDEN, "neither");
+}
+
+/* Names of what is told are dear to find: one finding in a pass. */
+static void test_many_modifiers(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 8; i++)
+		(void)add_ops(MODULE + 0x10 + i * 8, IPMODIFY);
+	stage_run(1000);
+	assert_in_range(stage->told, 1, 4);
+}
+
 static void test_modifier(void **state)
 {
 	(void)state;
@@ -215,8 +235,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_benign),	  T(test_hidden_callback), T(test_once),
-		T(test_modifier), T(test_hidden_probes),   T(test_hostile),
+		T(test_benign),	       T(test_hidden_callback), T(test_once),
+		T(test_two_hidden),    T(test_many_modifiers),	T(test_modifier),
+		T(test_hidden_probes), T(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
