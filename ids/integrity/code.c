@@ -42,6 +42,7 @@ struct code_state {
 	uint32_t tables, faults;
 	uint32_t scans; /* of the ranges, that may still be made in this step */
 	bool asked;	/* owner_of(), in this step */
+	bool said;	/* that there are more ranges than room */
 	uint32_t passes;
 	uint64_t since;	  /* begin of this one */
 	uint64_t run_end; /* end of the last unknown page: neighbours are one finding */
@@ -264,8 +265,14 @@ static uint64_t step(struct check_run *run)
 		s->phase = PHASE_LISTS;
 		return 1;
 	case PHASE_LISTS:
-		if (look_at_lists(run))
-			s->phase = PHASE_TABLES;
+		if (!look_at_lists(run))
+			return 4;
+		s->phase = PHASE_TABLES;
+		if (m->full && !s->said)
+			run->in->ops.log(run->in->ops.ctx,
+					 "integrity: the kernel lists more executable memory than "
+					 "can be told apart; unlisted code is not found");
+		s->said = m->full;
 		return 4;
 	default:
 		if (!look_at_tables(run))

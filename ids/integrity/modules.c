@@ -125,6 +125,7 @@ static void judge(struct check_run *run, struct module_copy *m)
 {
 	struct modules_state *s = run->state;
 	struct integrity *in = run->in;
+	enum owner owner = OWNER_NONE;
 
 	if (m->round == s->round) {
 		integrity_innocent(in, WHAT_MODULE, m->va);
@@ -133,7 +134,9 @@ static void judge(struct check_run *run, struct module_copy *m)
 	}
 	/* Unloaded: its memory is gone, or another's. */
 	if ((m->gpa && text_frame(in, m->base) != m->gpa) || !text_frame(in, m->base) ||
-	    owner_of(in, m->base) != OWNER_NONE) {
+	    (owner = owner_of(in, m->base)) != OWNER_NONE) {
+		if (owner == OWNER_UNSURE)
+			return;
 		integrity_innocent(in, WHAT_MODULE, m->va);
 		m->va = 0;
 		in->stats.modules--;

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define LIST_MAX  1024u /* elements of a list; each is some 500 instructions */
+#define LIST_MAX  4096u /* elements of a list; each is some 500 instructions */
 #define WALK_MAX  3072u /* of all lists, for one address; a module counts for four */
 #define PACK_SIZE 0x200000ull
 #define THUNKS	  64u
