@@ -152,6 +152,7 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 	const struct code_memory *m = run->memory;
 	char text[INTEGRITY_TEXT];
 	uint8_t bytes[16] = {0};
+	uint64_t value;
 
 	if (is_known(run, va, gpa))
 		return;
@@ -164,8 +165,11 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 	s->run_end = va + size;
 	if (neighbour || m->full || was_module(run->in, va) || s->faults++ >= FAULTS)
 		return;
+	(void)gmem_read(&run->in->ops.mem, gpa, bytes, sizeof(bytes));
+	memcpy(&value, bytes, sizeof(value));
+	value ^= gpa;
 	if (!integrity_suspect(run->in, WHAT_CODE, va, gpa, LOOKS, LOOKS_MS) ||
-	    integrity_known(run->in, va, gpa) || s->asked)
+	    integrity_known(run->in, va, value) || s->asked)
 		return; /* if it may not be asked for now, then in the next pass */
 	s->asked = true;
 	/* The lists may have changed since they were looked at. */
@@ -173,7 +177,6 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 		integrity_innocent(run->in, WHAT_CODE, va);
 		return;
 	}
-	(void)gmem_read(&run->in->ops.mem, gpa, bytes, sizeof(bytes));
 	const struct finding f = {
 		.what = WHAT_CODE,
 		.check = run->check->name,
@@ -182,7 +185,7 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 		.symbol = "",
 		.module = "",
 		.found = integrity_hex(text, bytes, sizeof(bytes)),
-		.value = gpa,
+		.value = value,
 	};
 	integrity_tell(run->in, &f);
 }
