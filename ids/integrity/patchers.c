@@ -72,27 +72,27 @@ static bool in_image(const struct check_run *run, uint64_t va)
 /* --- telling ----------------------------------------------------------------------------------
  */
 
-/* What a finding is known by, beside the callback: an object may be told as a module's, and then as
- * nobody's. */
-static uint64_t digest(uint64_t object, bool orphan)
+/* What a finding is known by, beside the callback: the same object may be told as a module's, and
+ * then as nobody's; or, when a module is loaded again where it was, at another function. */
+static uint64_t digest(uint64_t object, uint64_t target, bool orphan)
 {
-	return object << 1 | orphan;
+	return (object ^ target * 0x9e3779b97f4a7c15ull) << 1 | orphan;
 }
 
 /* Names are dear: none is looked for twice, and of one finding only in a step. The others are met
  * at the next pass. */
-static bool may_tell(struct check_run *run, uint64_t callback, uint64_t object, bool orphan)
+static bool may_tell(struct check_run *run, uint64_t callback, uint64_t value)
 {
 	struct patchers *st = run->state;
 
-	if (st->told || integrity_known(run->in, callback, digest(object, orphan)))
+	if (st->told || integrity_known(run->in, callback, value))
 		return false;
 	st->told = true;
 	return true;
 }
 
 static void tell(const struct check_run *run, enum integrity_what what, uint64_t address,
-		 uint64_t object, const char *reason, const char *symbol)
+		 uint64_t object, uint64_t value, const char *reason, const char *symbol)
 {
 	char found[INTEGRITY_TEXT];
 
@@ -106,7 +106,7 @@ static void tell(const struct check_run *run, enum integrity_what what, uint64_t
 		.symbol = symbol,
 		.found = found,
 		.object = object,
-		.value = digest(object, symbol != NULL),
+		.value = value,
 	};
 	integrity_tell(run->in, &f);
 }
@@ -170,33 +170,34 @@ static uint64_t first_filtered(const struct check_run *run, uint64_t ops)
 static void tell_modifier(struct check_run *run, uint64_t ops, uint64_t callback)
 {
 	char name[KERNEL_NAME_MAX + 20] = "", module[56], reason[KERNEL_NAME_MAX + 60];
-	uint64_t target = first_filtered(run, ops);
+	uint64_t target = first_filtered(run, ops), value = digest(ops, target, false);
 
+	if (!may_tell(run, callback, value))
+		return;
 	if (target)
 		integrity_name(run->in, target, name, module);
 	snprintf(reason, sizeof(reason), "a module changes where %.120s goes on",
 		 name[0] ? name : "traced functions");
-	tell(run, WHAT_FTRACE, callback, ops, reason, NULL);
+	tell(run, WHAT_FTRACE, callback, ops, value, reason, NULL);
 }
 
 static void look_ops(struct check_run *run, uint64_t ops, uint64_t callback, uint64_t flags)
 {
+	uint64_t value = digest(ops, 0, true);
 	bool foreign = !in_image(run, callback);
 
 	if (foreign && !in_module(run, callback)) {
-		if (!integrity_known(run->in, callback, digest(ops, true)) &&
-		    orphaned(run, WHAT_FTRACE, callback, ops) && may_tell(run, callback, ops, true))
-			tell(run, WHAT_FTRACE, callback, ops,
+		/* What is told keeps nobody from those behind it. */
+		if (!integrity_known(run->in, callback, value) &&
+		    orphaned(run, WHAT_FTRACE, callback, ops) && may_tell(run, callback, value))
+			tell(run, WHAT_FTRACE, callback, ops, value,
 			     "the callback is neither the kernel's nor a module's", "?");
 		return;
 	}
-	if (foreign && flags & IPMODIFY) {
-		if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS) &&
-		    may_tell(run, callback, ops, false))
-			tell_modifier(run, ops, callback);
-	} else {
+	if (!foreign || !(flags & IPMODIFY))
 		integrity_innocent(run->in, WHAT_FTRACE, ops);
-	}
+	else if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS))
+		tell_modifier(run, ops, callback);
 }
 
 /* A loop ends at the bound: it was gone through, at least once, by then. */
@@ -228,7 +229,7 @@ static void tell_probe(const struct check_run *run, uint64_t probe, uint64_t tar
 	snprintf(reason, sizeof(reason),
 		 "the handler of %.120s is neither the kernel's nor a module's",
 		 name[0] ? name : "a probe");
-	tell(run, WHAT_KPROBE, callback, probe, reason, "?");
+	tell(run, WHAT_KPROBE, callback, probe, digest(probe, target, true), reason, "?");
 }
 
 /* True: there is nothing to be said of it. */
@@ -240,10 +241,10 @@ static bool look_handler(struct check_run *run, uint64_t probe, uint64_t at)
 	if (!word(run, at, &callback) || !callback || in_image(run, callback) ||
 	    in_module(run, callback))
 		return true;
-	/* What is told keeps nobody from those behind it. */
-	if (!integrity_known(run->in, callback, digest(probe, true)) &&
-	    word(run, probe + st->addr, &target) && orphaned(run, WHAT_KPROBE, callback, probe) &&
-	    may_tell(run, callback, probe, true))
+	if (word(run, probe + st->addr, &target) &&
+	    !integrity_known(run->in, callback, digest(probe, target, true)) &&
+	    orphaned(run, WHAT_KPROBE, callback, probe) &&
+	    may_tell(run, callback, digest(probe, target, true)))
 		tell_probe(run, probe, target, callback);
 	return false;
 }

@@ -183,6 +183,19 @@ static void test_modifier(void **state)
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "neither");
 }
 
+/* The module is loaded again where it was, and changes another function. */
+static void test_other_target(void **state)
+{
+	(void)state;
+	uint64_t ops = add_ops(MODULE + 0x10, IPMODIFY);
+	filter(ops, TARGET);
+	assert_told(WHAT_FTRACE, MODULE + 0x10, "a module changes where filldir64 goes on");
+	assert_quiet();
+	stage_symbol("other_function", TARGET + 0x40);
+	filter(ops, TARGET + 0x40);
+	assert_told(WHAT_FTRACE, MODULE + 0x10, "other_function goes on");
+}
+
 static void test_hidden_probes(void **state)
 {
 	(void)state;
@@ -235,9 +248,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_benign),	       T(test_hidden_callback), T(test_once),
-		T(test_two_hidden),    T(test_many_modifiers),	T(test_modifier),
-		T(test_hidden_probes), T(test_hostile),
+		T(test_benign),	    T(test_hidden_callback), T(test_once),
+		T(test_two_hidden), T(test_many_modifiers),  T(test_other_target),
+		T(test_modifier),   T(test_hidden_probes),   T(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
