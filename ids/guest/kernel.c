@@ -109,6 +109,7 @@ void kernel_anchor(struct kernel *k, uint64_t lstar, uint64_t cr3, bool la57)
 	memset(&k->btf, 0, sizeof(k->btf));
 	memset(k->member, 0, sizeof(k->member));
 	memset(k->size, 0, sizeof(k->size));
+	memset(&k->modules, 0, sizeof(k->modules));
 	memset(k->enumerator_found, 0, sizeof(k->enumerator_found));
 	memset(k->memory, 0, k->used);
 	k->used = 0;
@@ -211,6 +212,7 @@ static void find_places(struct kernel *k)
 static void finish(struct kernel *k)
 {
 	kernel_end(k, KERNEL_READY, "");
+	module_learn(k);
 	if (!kernel_symbol(k, "_text") || !kernel_symbol(k, "_stext") ||
 	    !kernel_symbol(k, "_etext"))
 		kernel_end(k, KERNEL_UNKNOWN, "the symbols of the image are missing");

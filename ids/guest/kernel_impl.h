@@ -85,6 +85,15 @@ struct btf {
 	uint32_t reads; /* that may still be made for this member */
 };
 
+/* Where the memory of a module is told. */
+struct module_places {
+	int64_t name, list;
+	uint32_t at[2], sizes; /* of the areas in struct module: places, and bytes of each */
+	uint32_t areas;
+	uint32_t each, base, size; /* of the entries of an area, and members of an entry */
+	uint64_t head;		   /* of the list; 0: unknown */
+};
+
 struct kernel {
 	struct kernel_ops ops;
 	enum kernel_state state;
@@ -114,6 +123,7 @@ struct kernel {
 	bool enumerator_found[WANTED_ENUMS_MAX];
 	char banner[160], build_id[48];
 	uint32_t version;
+	struct module_places modules;
 	uint8_t *memory; /* KERNEL_MEMORY_MAX less this structure */
 	size_t used, room;
 	uint8_t buffer[BUFFER];
@@ -123,6 +133,9 @@ struct kernel {
 void *kernel_take(struct kernel *k, size_t size);
 /* The search is over; `state` says how. */
 void kernel_end(struct kernel *k, enum kernel_state state, const char *reason);
+
+/* Resolve k->modules. */
+void module_learn(struct kernel *k);
 
 /* Copy from the image by virtual address. 0 or -EFAULT: not wholly in it. */
 int image_read(const struct kernel *k, uint64_t va, void *dst, size_t len);

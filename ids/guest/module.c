@@ -19,17 +19,10 @@ static void add_part(struct kernel_module *m, uint64_t base, uint64_t size)
 	}
 }
 
-/* Where the memory of a module is told, resolved once for a walk. */
-struct layout {
-	int64_t name, list;
-	uint32_t at[2], sizes; /* of the areas in struct module: places, and bytes of each */
-	uint32_t areas;
-	uint32_t each, base, size; /* of the entries of an area, and members of an entry */
-};
-
 /* From 6.4 on: one array. Before: two areas, code first in each. */
-static bool find_layout(const struct kernel *k, struct layout *l)
+void module_learn(struct kernel *k)
 {
+	struct module_places *l = &k->modules;
 	static const char *const layouts[] = {"core_layout", "init_layout"};
 	struct kernel_member mem;
 	bool old = kernel_member(k, "module", "mem", &mem) != 0;
@@ -41,16 +34,17 @@ static bool find_layout(const struct kernel *k, struct layout *l)
 	l->list = kernel_offset(k, "module", "list");
 	l->each = kernel_size(k, entry);
 	if (l->name < 0 || l->list < 0)
-		return false;
+		return;
+	l->head = kernel_symbol(k, "modules");
 	if (base < 0 || size < 0 || l->each > ENTRY_MAX || (uint64_t)base + 8 > l->each ||
 	    (uint64_t)size + 4 > l->each)
-		return true; /* names only */
+		return; /* names only */
 	l->base = (uint32_t)base;
 	l->size = (uint32_t)size;
 	if (!old) {
 		l->at[l->areas++] = mem.offset;
 		l->sizes = mem.size < PARTS * l->each ? mem.size : PARTS * l->each;
-		return true;
+		return;
 	}
 	l->sizes = l->each;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -58,10 +52,10 @@ static bool find_layout(const struct kernel *k, struct layout *l)
 		if (at >= 0)
 			l->at[l->areas++] = (uint32_t)at;
 	}
-	return true;
 }
 
-static void read_parts(const struct kernel *k, const struct layout *l, struct kernel_module *m)
+static void read_parts(const struct kernel *k, const struct module_places *l,
+		       struct kernel_module *m)
 {
 	uint8_t area[PARTS * ENTRY_MAX];
 
@@ -78,34 +72,34 @@ static void read_parts(const struct kernel *k, const struct layout *l, struct ke
 	}
 }
 
-static bool read_name(const struct kernel *k, const struct layout *l, struct kernel_module *m)
+static bool read_name(const struct kernel *k, const struct module_places *l,
+		      struct kernel_module *m)
 {
 	return gspace_string(&k->space, m->va + (uint64_t)l->name, m->name, sizeof(m->name)) >= 0;
 }
 
 bool kernel_module_read(const struct kernel *k, uint64_t va, struct kernel_module *module)
 {
-	struct layout l;
+	const struct module_places *l = &k->modules;
 
 	memset(module, 0, sizeof(*module));
 	module->va = va;
-	if (!find_layout(k, &l) || !read_name(k, &l, module))
+	if (!l->head || !read_name(k, l, module))
 		return false;
-	read_parts(k, &l, module);
+	read_parts(k, l, module);
 	return true;
 }
 
 bool kernel_module(const struct kernel *k, uint32_t index, struct kernel_module *module)
 {
-	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	int64_t list = kernel_offset(k, "module", "list");
+	uint64_t head = k->modules.head, node = head;
 
-	if (!head || list < 0 || index >= MODULES_MAX)
+	if (!head || index >= MODULES_MAX)
 		return false;
 	for (uint32_t i = 0; i <= index; i++)
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
-	return kernel_module_read(k, node - (uint64_t)list, module);
+	return kernel_module_read(k, node - (uint64_t)k->modules.list, module);
 }
 
 /* The nearest symbol at or below `va` in the module's own table. */
@@ -144,13 +138,11 @@ static void nearest_symbol(const struct kernel *k, uint64_t module, uint64_t va,
 
 bool kernel_module_next(const struct kernel *k, uint64_t *node, struct kernel_module *module)
 {
-	uint64_t head = kernel_symbol(k, "modules");
-	int64_t list = kernel_offset(k, "module", "list");
+	uint64_t head = k->modules.head;
 
-	if (!head || list < 0 || gspace_u64(&k->space, *node ? *node : head, node) ||
-	    *node == head || !*node)
+	if (!head || gspace_u64(&k->space, *node ? *node : head, node) || *node == head || !*node)
 		return false;
-	return kernel_module_read(k, *node - (uint64_t)list, module);
+	return kernel_module_read(k, *node - (uint64_t)k->modules.list, module);
 }
 
 /* The part of the module that holds `va`; NULL: none. */
@@ -164,19 +156,19 @@ static const uint64_t *part_holding(const struct kernel_module *module, uint64_t
 
 bool kernel_module_holding(const struct kernel *k, uint64_t va, struct kernel_module *module)
 {
-	uint64_t head = kernel_symbol(k, "modules"), node = head;
-	struct layout l;
+	const struct module_places *l = &k->modules;
+	uint64_t head = l->head, node = head;
 
-	if (!head || !find_layout(k, &l))
+	if (!head)
 		return false;
 	for (uint32_t i = 0; i < MODULES_MAX; i++) {
 		if (gspace_u64(&k->space, node, &node) || node == head || !node)
 			return false;
 		memset(module, 0, sizeof(*module));
-		module->va = node - (uint64_t)l.list;
-		read_parts(k, &l, module);
+		module->va = node - (uint64_t)l->list;
+		read_parts(k, l, module);
 		if (part_holding(module, va))
-			return read_name(k, &l, module);
+			return read_name(k, l, module);
 	}
 	return false;
 }

@@ -10,11 +10,12 @@
 #include "ids/integrity/modules.h"
 #include "ids/integrity/owner.h"
 
-#define PASS_MS	   1200
+#define PASS_MS	   1800
 #define PASSES	   1 /* of them one is over all tables, the others over the image and modules */
 #define SUSPECT_MS 400
 #define WAIT_MS	   20
 #define SLICE	   16u /* tables in a step, some 2,500 instructions each */
+#define SCANS	   64u /* of all ranges, in a step */
 #define SLICE_LIST 16u /* ranges of lists in a step */
 #define RANGES	   1024u
 #define KNOWN	   64u
@@ -26,7 +27,6 @@
 
 #define PRESENT	   1ull
 #define LARGE	   0x80ull
-#define NO_EXECUTE (1ull << 63)
 #define FRAME	   0x000ffffffffff000ull
 #define VSYSCALL   0xffffffffff600000ull /* a page for old programs; not the kernel's to execute */
 #define LOW_MEMORY 0x100000ull		 /* of physical memory: real-mode trampolines */
@@ -40,6 +40,9 @@ struct code_state {
 	uint64_t table[LEVELS + 1], va[LEVELS + 1]; /* by level: the table, and what it maps from */
 	uint32_t index[LEVELS + 1];
 	uint32_t tables, faults;
+	uint32_t scans; /* of the ranges, that may still be made in this step */
+	bool asked;	/* owner_of(), in this step */
+	bool said;	/* that there are more ranges than room */
 	uint32_t passes;
 	uint64_t since;	  /* begin of this one */
 	uint64_t run_end; /* end of the last unknown page: neighbours are one finding */
@@ -117,6 +120,7 @@ static bool is_known(struct check_run *run, uint64_t va, uint64_t gpa)
 		return true;
 	if (s->last < m->count && va >= m->range[s->last].base && va < m->range[s->last].end)
 		return true;
+	s->scans--;
 	for (s->last = 0; s->last < m->count; s->last++)
 		if (va >= m->range[s->last].base && va < m->range[s->last].end)
 			return true;
@@ -148,6 +152,7 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 	const struct code_memory *m = run->memory;
 	char text[INTEGRITY_TEXT];
 	uint8_t bytes[16] = {0};
+	uint64_t value;
 
 	if (is_known(run, va, gpa))
 		return;
@@ -160,14 +165,18 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 	s->run_end = va + size;
 	if (neighbour || m->full || was_module(run->in, va) || s->faults++ >= FAULTS)
 		return;
-	if (!integrity_suspect(run->in, WHAT_CODE, va, gpa, LOOKS, LOOKS_MS))
-		return;
+	(void)gmem_read(&run->in->ops.mem, gpa, bytes, sizeof(bytes));
+	memcpy(&value, bytes, sizeof(value));
+	value ^= gpa;
+	if (!integrity_suspect(run->in, WHAT_CODE, va, gpa, LOOKS, LOOKS_MS) ||
+	    integrity_known(run->in, va, value) || s->asked)
+		return; /* if it may not be asked for now, then in the next pass */
+	s->asked = true;
 	/* The lists may have changed since they were looked at. */
 	if (owner_of(run->in, va) != OWNER_NONE) {
 		integrity_innocent(run->in, WHAT_CODE, va);
 		return;
 	}
-	(void)gmem_read(&run->in->ops.mem, gpa, bytes, sizeof(bytes));
 	const struct finding f = {
 		.what = WHAT_CODE,
 		.check = run->check->name,
@@ -176,21 +185,29 @@ static void found(struct check_run *run, uint64_t va, uint64_t gpa, uint64_t siz
 		.symbol = "",
 		.module = "",
 		.found = integrity_hex(text, bytes, sizeof(bytes)),
+		.value = value,
 	};
 	integrity_tell(run->in, &f);
 }
 
-/* Entries of the table at work, until one leads to a table below, or to the end. */
+/* Entries of the table at work, until one leads to a table below, to the end, or to the bound of
+ * this step. */
 static void look_at_table(struct check_run *run, const volatile uint64_t *entries)
 {
 	struct code_state *s = run->state;
 	uint32_t level = s->level, shift = 12 + 9 * (level - 1);
 
+#pragma GCC unroll 8
 	for (uint32_t i = s->index[level]; i < 512; i++) {
 		uint64_t e = entries[i];
-		if ((e & (PRESENT | NO_EXECUTE)) != PRESENT)
+		/* Nearly all: empty, or with the highest bit, which forbids to execute. */
+		if ((int64_t)e <= 0 || !(e & PRESENT))
 			continue;
 		uint64_t va = s->va[level] + ((uint64_t)i << shift);
+		if ((level == 1 || e & LARGE) && !s->scans) {
+			s->index[level] = i;
+			return;
+		}
 		if (level == 1 || e & LARGE) {
 			uint64_t size = 1ull << shift;
 			found(run, va, e & FRAME & ~(size - 1), size);
@@ -219,7 +236,9 @@ static bool look_at_tables(struct check_run *run)
 		/* The last top entry maps the image and modules, and is no large one. */
 		s->index[s->level] = s->passes % PASSES ? 511 : 256;
 	}
-	for (uint32_t i = 0; i < SLICE && s->level <= space->levels; i++) {
+	s->scans = SCANS;
+	s->asked = false;
+	for (uint32_t i = 0; i < SLICE && s->scans && s->level <= space->levels; i++) {
 		const volatile void *page = space->mem->page(space->mem->ctx, s->table[s->level]);
 		if (s->tables++ == TABLES_MAX)
 			return true;
@@ -249,8 +268,14 @@ static uint64_t step(struct check_run *run)
 		s->phase = PHASE_LISTS;
 		return 1;
 	case PHASE_LISTS:
-		if (look_at_lists(run))
-			s->phase = PHASE_TABLES;
+		if (!look_at_lists(run))
+			return 4;
+		s->phase = PHASE_TABLES;
+		if (m->full && !s->said)
+			run->in->ops.log(run->in->ops.ctx,
+					 "integrity: the kernel lists more executable memory than "
+					 "can be told apart; unlisted code is not found");
+		s->said = m->full;
 		return 4;
 	default:
 		if (!look_at_tables(run))

@@ -216,7 +216,8 @@ static uint64_t step(struct check_run *run)
 	struct abi_cpu now;
 
 	period = period < LOOK_MIN_MS ? LOOK_MIN_MS : period;
-	st->booted |= !early(in, st);
+	if (!st->booted)
+		st->booted = !early(in, st);
 	if (in->ops.call(in->ops.ctx, ABI_CALL_CPU, 0, 0))
 		return period;
 	now = *in->ops.cpu;

@@ -28,9 +28,10 @@ enum cpu_fault {
 struct cpu_base {
 	struct abi_cpu regs;
 	uint64_t gdt[GDT_WORDS];
-	uint32_t looks;	 /* at it */
-	uint32_t told;	 /* bits: enum cpu_fault */
-	bool lstar_seen; /* it had the right value once */
+	uint64_t gdt_page; /* its own, 0: not known yet */
+	uint32_t looks;	   /* at it */
+	uint32_t told;	   /* bits: enum cpu_fault */
+	bool lstar_seen;   /* it had the right value once */
 	bool gdt_known;
 };
 
@@ -42,6 +43,7 @@ struct cpu_state {
 	bool booted;	/* beyond its early boot */
 	bool idt_known;
 	uint64_t gate[IDT_GATES][2];
+	bool gates_odd; /* some were others at the last look */
 	uint8_t gate_told[IDT_GATES / 8];
 	/* Bits cleared by code that is no kernel's: a kexec under way, or one that wants to look
 	 * so.

@@ -16,7 +16,8 @@
 #define WAYS	  6u   /* tasks in each */
 #define SLICE	  64   /* tasks in a step */
 #define SLICE_MS  5
-#define PERIOD_MS 100 /* between two sweeps */
+#define PERIOD_MS 200  /* between two sweeps */
+#define CRED_MAX  256u /* bytes from the first to the last member */
 #define LOOKS	  3
 #define LOOKS_MS  60
 #define ORPHANS	  64u /* commits of which the task is not known */
@@ -33,12 +34,14 @@ struct known {
 	uint64_t task; /* 0: free */
 	uint32_t seen; /* when it was looked at last: creds.sweep */
 	int32_t pid;
+	bool doubted;		    /* it had others at the last look */
 	struct rights rights, next; /* next.cred 0: nothing */
 };
 
 struct creds {
 	uint32_t real_cred, flags, pid; /* offsets in struct task_struct */
 	uint32_t uid, euid, caps;	/* in struct cred */
+	uint32_t first, bytes;		/* what of a struct cred holds them */
 	uint32_t cursor, sweep;		/* of the sweep, and its number */
 	bool heard; /* commit_creds is hooked: it was hit once. Else no change can be judged */
 	uint64_t orphan[ORPHANS]; /* struct creds committed */
@@ -61,11 +64,15 @@ static bool read_rights(const struct check_run *run, uint64_t cred, struct right
 {
 	const struct gspace *space = kernel_space(run->in->k);
 	const struct creds *st = run->state;
+	uint8_t bytes[CRED_MAX];
 
 	r->cred = cred;
-	return cred && !gspace_u32(space, cred + st->uid, &r->uid) &&
-	       !gspace_u32(space, cred + st->euid, &r->euid) &&
-	       !gspace_u64(space, cred + st->caps, &r->caps);
+	if (!cred || gspace_read(space, cred + st->first, bytes, st->bytes))
+		return false;
+	memcpy(&r->uid, bytes + (st->uid - st->first), sizeof(r->uid));
+	memcpy(&r->euid, bytes + (st->euid - st->first), sizeof(r->euid));
+	memcpy(&r->caps, bytes + (st->caps - st->first), sizeof(r->caps));
+	return true;
 }
 
 static bool read_task(const struct check_run *run, uint64_t task, int32_t *pid, uint32_t *flags,
@@ -199,6 +206,22 @@ static const char *wrong(const struct creds *st, const struct rights *was, const
 	return became_more(was, is) ? "replaced without commit_creds" : NULL;
 }
 
+/* It has what it is known to have, as nearly all do: two reads of memory, not six. */
+static bool unchanged(const struct check_run *run, struct known *k)
+{
+	const struct creds *st = run->state;
+	struct rights r;
+	uint64_t cred;
+
+	if (!k || k->next.cred || k->doubted ||
+	    gspace_u64(kernel_space(run->in->k), k->task + st->real_cred, &cred) ||
+	    cred != k->rights.cred || !read_rights(run, cred, &r) || r.uid != k->rights.uid ||
+	    r.euid != k->rights.euid || r.caps != k->rights.caps)
+		return false;
+	k->seen = st->sweep;
+	return true;
+}
+
 static void look(const struct check_run *run, uint64_t task)
 {
 	const struct creds *st = run->state;
@@ -209,7 +232,7 @@ static void look(const struct check_run *run, uint64_t task)
 	uint32_t flags;
 	int32_t pid;
 
-	if (!read_task(run, task, &pid, &flags, &r) || flags & EXITED)
+	if (unchanged(run, k) || !read_task(run, task, &pid, &flags, &r) || flags & EXITED)
 		return;
 	/* Older than the probes, or its start was lost; or there are none. */
 	if (!k || k->pid != pid || !st->heard) {
@@ -224,9 +247,11 @@ static void look(const struct check_run *run, uint64_t task)
 	const char *reason = wrong(st, &k->rights, &r);
 	if (!reason) {
 		k->rights = r;
+		k->doubted = false;
 		integrity_innocent(in, WHAT_CREDENTIALS, task);
 		return;
 	}
+	k->doubted = true;
 	if (!integrity_suspect(in, WHAT_CREDENTIALS, task, r.cred ^ r.caps ^ r.euid, LOOKS,
 			       LOOKS_MS))
 		return;
@@ -285,7 +310,11 @@ static const char *attach(struct check_run *run)
 	memset(run->memory, 0, SETS * WAYS * sizeof(struct known));
 	if (!run->in->procs || !kernel_symbol(run->in->k, "commit_creds"))
 		return "its tasks are not followed";
-	return ok ? NULL : "the layout of its tasks is not known";
+	st->first = st->uid < st->euid ? st->uid : st->euid;
+	st->first = st->caps < st->first ? st->caps : st->first;
+	st->bytes = st->uid > st->euid ? st->uid + 4 : st->euid + 4;
+	st->bytes = (st->caps + 8 > st->bytes ? st->caps + 8 : st->bytes) - st->first;
+	return ok && st->bytes <= CRED_MAX ? NULL : "the layout of its tasks is not known";
 }
 
 const struct check check_creds = {

@@ -75,7 +75,7 @@ static void take_gates(struct check_run *run, uint64_t now[IDT_GATES][2])
 	struct cpu_state *st = run->state;
 
 	memcpy(st->gate, now, sizeof(st->gate));
-	st->idt_known = true;
+	st->idt_known = st->gates_odd = true;
 	for (uint32_t i = 0; i < IDT_GATES; i++) {
 		uint64_t va = handler(now[i]);
 		if (now[i][0] & GATE_PRESENT && (va < image->base || va >= image->end)) {
@@ -102,6 +102,10 @@ void cpu_look_gates(struct check_run *run)
 			take_gates(run, now);
 		return;
 	}
+	bool odd = memcmp(now, st->gate, sizeof(now)) != 0;
+	if (!odd && !st->gates_odd)
+		return; /* as nearly always */
+	st->gates_odd = odd;
 	for (uint32_t i = 0; i < IDT_GATES && told < GATES_TOLD; i++) {
 		uint8_t bit = (uint8_t)(1u << i % 8);
 		bool same = memcmp(now[i], st->gate[i], sizeof(now[i])) == 0;
@@ -164,8 +168,13 @@ static void look_entries(struct check_run *run, struct cpu_base *base, uint64_t 
 
 void cpu_look_gdt(struct check_run *run, struct cpu_base *base, const struct abi_cpu *now)
 {
-	uint64_t own = kernel_percpu(run->in->k, "gdt_page", now->index);
+	const struct cpu_state *st = run->state;
+	uint64_t own = base->gdt_page;
 
+	if (!own)
+		own = kernel_percpu(run->in->k, "gdt_page", now->index);
+	if (st->booted) /* where it lies is settled */
+		base->gdt_page = own;
 	/* Each CPU has its own, mapped a second time, read-only, in the CPU entry area. */
 	if (own && !cpu_same_memory(run->in, now->gdt_base, own)) {
 		cpu_fault(run, base, FAULT_GDT, now->gdt_base, own, now->gdt_base, "GDTR");

@@ -6,6 +6,7 @@
 
 #include "hv/errno.h"
 #include "ids/integrity/integrity_impl.h"
+#include "ids/integrity/owner.h"
 
 #define STALE_MS   2500	 /* and then its place may be taken */
 #define SUSPECT_MS 10000 /* a suspicion that nobody repeats for so long is none */
@@ -85,14 +86,20 @@ void integrity_attach(struct integrity *in, const struct kernel *k, const struct
 	in->held = 0;
 	in->in_second = in->hooked = 0;
 	in->leaving = false;
+	in->tolds = in->suspects = 0;
 	memset(in->told, 0, sizeof(in->told));
 	memset(in->suspect, 0, sizeof(in->suspect));
+	owner_attach(in);
 	for (uint32_t i = 0; i < in->runs; i++)
 		begin(&in->run[i]);
 }
 
 void integrity_hooked(struct integrity *in, uint64_t va)
 {
+	/* Pages are looked at: one for all of its hooks. */
+	for (uint32_t i = 0; i < in->hooked; i++)
+		if ((in->hooked_va[i] ^ va) < GMEM_PAGE)
+			return;
 	if (in->hooked < ABI_HOOKS)
 		in->hooked_va[in->hooked++] = va;
 }
@@ -163,12 +170,19 @@ bool integrity_running(const struct integrity *in)
 
 static struct suspect *find_suspect(struct integrity *in, enum integrity_what what, uint64_t key)
 {
-	for (uint32_t i = 0; i < SUSPECTS; i++) {
+	/* There is hardly ever one. */
+	for (uint32_t i = 0; in->suspects && i < SUSPECTS; i++) {
 		struct suspect *s = &in->suspect[i];
 		if (s->looks && s->what == what && s->key == key)
 			return s;
 	}
 	return NULL;
+}
+
+static void acquit(struct integrity *in, struct suspect *s)
+{
+	s->looks = 0;
+	in->suspects--;
 }
 
 /* A free place, or one whose suspicion has not been repeated for a while. NULL: they are all at
@@ -192,6 +206,7 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 		s = s ? s : new_suspect(in);
 		if (!s)
 			return false;
+		in->suspects += !s->looks;
 		*s = (struct suspect){
 			.key = key, .value = value, .first = in->tsc, .what = (uint8_t)what};
 	}
@@ -204,10 +219,10 @@ bool integrity_suspect(struct integrity *in, enum integrity_what what, uint64_t 
 void integrity_drop(struct integrity *in, enum integrity_what what, uint64_t from, uint64_t to,
 		    uint64_t since)
 {
-	for (uint32_t i = 0; i < SUSPECTS; i++) {
+	for (uint32_t i = 0; in->suspects && i < SUSPECTS; i++) {
 		struct suspect *s = &in->suspect[i];
 		if (s->looks && s->what == what && s->key >= from && s->key < to && s->last < since)
-			s->looks = 0;
+			acquit(in, s);
 	}
 }
 
@@ -216,5 +231,5 @@ void integrity_innocent(struct integrity *in, enum integrity_what what, uint64_t
 	struct suspect *s = find_suspect(in, what, key);
 
 	if (s)
-		s->looks = 0;
+		acquit(in, s);
 }

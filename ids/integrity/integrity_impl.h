@@ -73,9 +73,29 @@ struct suspect {
 
 struct told {
 	uint64_t address, hash; /* of what was found */
-	uint64_t value;
+	uint64_t value, object;
 	uint8_t what;
 	bool used;
+};
+
+/* What owner.c has resolved of the kernel's lists of executable memory. size 0: there is no such
+ * member. */
+struct owner_member {
+	uint32_t offset, size;
+};
+
+struct owner_list {
+	uint64_t head; /* 0: there is no such list */
+	uint32_t link;
+	struct owner_member base, end, size;
+};
+
+#define OWNER_LISTS 7u
+
+struct owner_layout {
+	struct owner_list list[OWNER_LISTS];
+	uint64_t init_text, init_end;
+	struct owner_member thunk_count, thunks;
 };
 
 struct integrity {
@@ -88,11 +108,12 @@ struct integrity {
 	uint64_t second; /* of the limit */
 	uint32_t in_second;
 	uint64_t held;			    /* back, and not yet told as a number */
+	struct owner_layout owners;	    /* owner.c */
 	const struct module_table *modules; /* modules.c; NULL: there is no such check */
 	uint32_t hooked;
-	uint64_t hooked_va[ABI_HOOKS]; /* sites that the core has hooked */
-	bool leaving;		       /* the kernel seems to be on its way out (cpu.c) */
-	uint32_t told_at;
+	uint64_t hooked_va[ABI_HOOKS];	   /* sites that the core has hooked */
+	bool leaving;			   /* the kernel seems to be on its way out (cpu.c) */
+	uint32_t told_at, tolds, suspects; /* place of the next; places used */
 	struct told told[TOLD];
 	struct suspect suspect[SUSPECTS];
 	uint32_t runs;
@@ -110,10 +131,11 @@ struct finding {
 	const char *module;	      /* NULL: looked up from `address` */
 	const char *expected, *found; /* integrity_hex or integrity_value; NULL: unknown */
 	uint64_t value;		      /* a digest of what was found, for integrity_known */
+	uint64_t object;	      /* where several may be told of one address: of which; or 0 */
 	uint64_t task;		      /* who did it: address of a task_struct, 0: unknown */
 };
 
-/* Tell it: once for each (what, address, found), ten in a second; what is held back is
+/* Tell it: once for each (what, address, object, found), ten in a second; what is held back is
  * told as a number with the next. True: it was new. */
 bool integrity_tell(struct integrity *in, const struct finding *f);
 

@@ -19,3 +19,8 @@ test_integrity_patchers_SRC := tests/unit/test_integrity_patchers.c tests/unit/i
 	ids/integrity/patchers.c
 test_integrity_bpf_SRC := tests/unit/test_integrity_bpf.c tests/unit/integrity_stage.c ids/integrity/bpf.c \
 	ids/proc/pidtable.c
+
+FUZZERS += fuzz_integrity
+fuzz_integrity_SRC := tests/fuzz/fuzz_integrity.c $(INTEGRITY_SRC) ids/guest/mem.c ids/guest/module.c ids/guest/wanted.c \
+	ids/proc/pidtable.c ids/eve/eve.c ids/eve/json.c ids/eve/time.c
+fuzz_integrity_DEPS := $(wildcard ids/guest/*.h ids/integrity/*.h)

@@ -6,7 +6,7 @@
 
 #include "ids/integrity/owner.h"
 
-#define PASS_MS	 500 /* between walks of the list */
+#define PASS_MS	 800 /* between walks of the list */
 #define SLICE	 8u  /* modules in a step, some 5,000 instructions each */
 #define JUDGE	 64u
 #define LOOKS	 3
@@ -20,6 +20,7 @@ struct modules_state {
 	enum phase phase;
 	uint32_t round, steps, at;
 	uint64_t node;
+	uint64_t head, link; /* the list, and its member in struct module */
 	bool broken;
 };
 
@@ -91,19 +92,17 @@ static bool walk(struct check_run *run)
 {
 	const struct gspace *space = kernel_space(run->in->k);
 	struct modules_state *s = run->state;
-	uint64_t head = kernel_symbol(run->in->k, "modules");
-	uint64_t link = (uint64_t)kernel_offset(run->in->k, "module", "list");
 
 	for (uint32_t i = 0; i < SLICE; i++) {
 		struct kernel_module m;
-		if (gspace_u64(space, s->node ? s->node : head, &s->node) || !s->node ||
+		if (gspace_u64(space, s->node ? s->node : s->head, &s->node) || !s->node ||
 		    s->steps++ == LIST_MAX) {
 			s->broken = true;
 			return true;
 		}
-		if (s->node == head)
+		if (s->node == s->head)
 			return true;
-		if (kernel_module_read(run->in->k, s->node - link, &m))
+		if (kernel_module_read(run->in->k, s->node - s->link, &m))
 			learn(run, &m, true);
 	}
 	return false;
@@ -126,6 +125,7 @@ static void judge(struct check_run *run, struct module_copy *m)
 {
 	struct modules_state *s = run->state;
 	struct integrity *in = run->in;
+	enum owner owner = OWNER_NONE;
 
 	if (m->round == s->round) {
 		integrity_innocent(in, WHAT_MODULE, m->va);
@@ -134,7 +134,9 @@ static void judge(struct check_run *run, struct module_copy *m)
 	}
 	/* Unloaded: its memory is gone, or another's. */
 	if ((m->gpa && text_frame(in, m->base) != m->gpa) || !text_frame(in, m->base) ||
-	    owner_of(in, m->base) != OWNER_NONE) {
+	    (owner = owner_of(in, m->base)) != OWNER_NONE) {
+		if (owner == OWNER_UNSURE)
+			return;
 		integrity_innocent(in, WHAT_MODULE, m->va);
 		m->va = 0;
 		in->stats.modules--;
@@ -157,15 +159,16 @@ static void judge(struct check_run *run, struct module_copy *m)
 
 static const char *attach(struct check_run *run)
 {
+	int64_t link = kernel_offset(run->in->k, "module", "list");
 	struct module_table *t = run->memory;
+	struct modules_state *s = run->state;
 
 	t->count = t->recent_at = 0;
 	memset(t->recent, 0, sizeof(t->recent));
 	run->in->modules = t;
-	return !kernel_symbol(run->in->k, "modules") ||
-			       kernel_offset(run->in->k, "module", "list") < 0
-		       ? "the list of modules is not known"
-		       : NULL;
+	s->head = kernel_symbol(run->in->k, "modules");
+	s->link = (uint64_t)link;
+	return !s->head || link < 0 ? "the list of modules is not known" : NULL;
 }
 
 static uint64_t step(struct check_run *run)

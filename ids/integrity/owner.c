@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define LIST_MAX  2048u /* elements of a list; each is some 1,000 instructions */
+#define LIST_MAX  4096u /* elements of a list; each is some 500 instructions */
+#define WALK_MAX  3072u /* of all lists, for one address; a module counts for four */
 #define PACK_SIZE 0x200000ull
 #define THUNKS	  64u
 
@@ -66,19 +67,21 @@ static const struct list lists[] = {
 
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
+_Static_assert(LISTS == OWNER_LISTS, "room for what is resolved");
+
 /* Stages of an enumeration: two of the image, then the lists. */
 enum { STAGE_TEXT, STAGE_INIT, STAGE_LISTS, STAGE_END = STAGE_LISTS + LISTS };
 
-static uint64_t read_member(const struct integrity *in, uint64_t va, const char *structure,
-			    const char *member)
+/* --- resolved once ---------------------------------------------------------------------------- */
+
+static struct owner_member resolve(const struct integrity *in, const char *structure,
+				   const char *member)
 {
 	struct kernel_member m;
-	uint64_t value = 0;
 
-	if (!member || kernel_member(in->k, structure, member, &m) || m.size > sizeof(value) ||
-	    gspace_read(kernel_space(in->k), va + m.offset, &value, m.size))
-		return 0;
-	return value;
+	if (!member || kernel_member(in->k, structure, member, &m) || m.size > sizeof(uint64_t))
+		return (struct owner_member){0};
+	return (struct owner_member){m.offset, m.size};
 }
 
 static uint64_t list_head(const struct integrity *in, const struct list *list)
@@ -90,21 +93,62 @@ static uint64_t list_head(const struct integrity *in, const struct list *list)
 	return head && offset >= 0 ? head + (uint64_t)offset : 0;
 }
 
+void owner_attach(struct integrity *in)
+{
+	struct owner_layout *o = &in->owners;
+
+	for (uint32_t i = 0; i < LISTS; i++) {
+		const struct list *list = &lists[i];
+		int64_t link = kernel_offset(in->k, list->structure, list->link);
+		o->list[i] = (struct owner_list){
+			.head = link < 0 ? 0 : list_head(in, list),
+			.link = link < 0 ? 0 : (uint32_t)link,
+			.base = resolve(in, list->structure, list->base),
+			.end = resolve(in, list->structure, list->end),
+			.size = resolve(in, list->structure, list->size),
+		};
+	}
+	o->init_text = kernel_symbol(in->k, "_sinittext");
+	o->init_end = kernel_symbol(in->k, "_einittext");
+	o->thunk_count = resolve(in, "module", "its_num_pages");
+	o->thunks = resolve(in, "module", "its_page_array");
+	if (!o->thunks.size) {
+		o->thunk_count = resolve(in, "module", "arch.its_pages.num");
+		o->thunks = resolve(in, "module", "arch.its_pages.pages");
+	}
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static uint64_t read_member(const struct integrity *in, uint64_t va, struct owner_member m)
+{
+	uint64_t value = 0;
+
+	if (!m.size || gspace_read(kernel_space(in->k), va + m.offset, &value, m.size))
+		return 0;
+	return value;
+}
+
 /* The element after cursor->node. False: the end. */
 static bool next_element(const struct integrity *in, const struct list *list,
 			 struct owner_cursor *c, uint64_t *element)
 {
-	int64_t link = kernel_offset(in->k, list->structure, list->link);
-	uint64_t head = list_head(in, list);
+	const struct owner_list *l = &in->owners.list[list - lists];
+	uint64_t head = l->head;
 
-	if (!head || link < 0 || c->steps++ == LIST_MAX)
+	if (!head || c->steps++ == LIST_MAX)
 		return false;
 	if (gspace_u64(kernel_space(in->k), c->node ? c->node : head, &c->node) || !c->node ||
 	    c->node == head)
 		return false;
-	*element = list->pointer ? c->node : c->node - (uint64_t)link;
+	/* A cycle that is not the head's (Brent): the list is broken. */
+	if (c->node == c->mark)
+		return false;
+	if (!(c->steps & (c->steps - 1)))
+		c->mark = c->node;
+	*element = list->pointer ? c->node : c->node - l->link;
 	if (list->pointer)
-		c->node += (uint64_t)link;
+		c->node += l->link;
 	return true;
 }
 
@@ -120,12 +164,8 @@ static bool next_part(const struct integrity *in, struct owner_cursor *c, struct
 					  OWNER_MODULE};
 		return true;
 	}
-	count = (uint32_t)read_member(in, m->va, "module", "its_num_pages");
-	array = read_member(in, m->va, "module", "its_page_array");
-	if (!array) {
-		count = (uint32_t)read_member(in, m->va, "module", "arch.its_pages.num");
-		array = read_member(in, m->va, "module", "arch.its_pages.pages");
-	}
+	count = (uint32_t)read_member(in, m->va, in->owners.thunk_count);
+	array = read_member(in, m->va, in->owners.thunks);
 	i -= m->parts;
 	if (!array || i >= count || i >= THUNKS ||
 	    gspace_u64(kernel_space(in->k), array + i * 8ull, &page))
@@ -137,14 +177,15 @@ static bool next_part(const struct integrity *in, struct owner_cursor *c, struct
 static void element_range(const struct integrity *in, const struct list *list, uint64_t element,
 			  struct owner_range *r)
 {
+	const struct owner_list *l = &in->owners.list[list - lists];
+
 	r->owner = list->owner;
-	r->base = read_member(in, element, list->structure, list->base);
+	r->base = read_member(in, element, l->base);
 	if (!r->base)
 		return;
-	r->end = list->end ? read_member(in, element, list->structure, list->end)
-			   : r->base + (list->size ? read_member(in, element, list->structure,
-								 list->size)
-						   : list->fixed);
+	r->end = list->end
+			 ? read_member(in, element, l->end)
+			 : r->base + (list->size ? read_member(in, element, l->size) : list->fixed);
 	/* Nothing of the kernel's is so large: a lie. */
 	if (r->end < r->base || r->end - r->base > 16 * PACK_SIZE)
 		r->end = r->base;
@@ -181,8 +222,8 @@ bool owner_next(const struct integrity *in, struct owner_cursor *c, struct owner
 					  (image->text_end + 0xfff) & ~0xfffull, OWNER_KERNEL};
 		break;
 	case STAGE_INIT:
-		*r = (struct owner_range){kernel_symbol(in->k, "_sinittext") & ~0xfffull,
-					  kernel_symbol(in->k, "_einittext"), OWNER_INIT};
+		*r = (struct owner_range){in->owners.init_text & ~0xfffull, in->owners.init_end,
+					  OWNER_INIT};
 		break;
 	case STAGE_END:
 		return false;
@@ -192,7 +233,7 @@ bool owner_next(const struct integrity *in, struct owner_cursor *c, struct owner
 	}
 	c->stage++;
 	c->steps = 0;
-	c->node = 0;
+	c->node = c->mark = 0;
 	return true;
 }
 
@@ -201,8 +242,13 @@ enum owner owner_of(const struct integrity *in, uint64_t va)
 	struct owner_cursor cursor = {0};
 	struct owner_range range;
 
-	while (owner_next(in, &cursor, &range))
+	for (uint32_t work = 0; work < WALK_MAX; work++) {
+		if (!owner_next(in, &cursor, &range))
+			return OWNER_NONE;
 		if (va >= range.base && va < range.end)
 			return range.owner;
-	return OWNER_NONE;
+		/* Its memory was read anew. */
+		work += cursor.module.va && !cursor.part ? 3 : 0;
+	}
+	return OWNER_UNSURE;
 }

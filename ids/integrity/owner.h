@@ -20,6 +20,7 @@ enum owner {
 	OWNER_FTRACE, /* a trampoline of an ftrace_ops */
 	OWNER_KPROBE, /* slots of instructions, optimized probes' detours */
 	OWNER_THUNK,  /* for indirect jumps of a module */
+	OWNER_UNSURE, /* the lists are too long to be gone through at once */
 };
 
 struct owner_range {
@@ -30,14 +31,17 @@ struct owner_range {
 /* Where an enumeration stands. Begin with zero. */
 struct owner_cursor {
 	uint32_t stage, part, steps;
-	uint64_t node;
+	uint64_t node, mark; /* mark: an earlier one, to find a cycle */
 	struct kernel_module module;
 };
 
-/* The next range, some 1,000 to 5,000 instructions. False: that was all. Every list is bounded, and
+/* A kernel is known: resolve where its lists are. */
+void owner_attach(struct integrity *in);
+
+/* The next range, some 500 to 3,000 instructions. False: that was all. Every list is bounded, and
  * a broken one ends. A range may come twice. */
 bool owner_next(const struct integrity *in, struct owner_cursor *cursor, struct owner_range *range);
 
-/* The first range that holds `va`: for a text address at once, else up to a million instructions.
- */
+/* The first range that holds `va`: for a text address at once, else up to two million instructions,
+ * so once in a step. */
 enum owner owner_of(const struct integrity *in, uint64_t va);

@@ -19,7 +19,7 @@
 #define MODULES	   16u	 /* read in one step */
 #define WALK_MAX   1024u
 #define WALK_MS	   2000 /* the modules are read again */
-#define PERIOD_MS  150
+#define PERIOD_MS  300
 #define SLICE_MS   5
 #define LOOKS	   2
 #define LOOKS_MS   50
@@ -34,6 +34,7 @@ enum patchers_phase { PHASE_MODULES, PHASE_FTRACE, PHASE_KPROBES };
 struct patchers {
 	enum patchers_phase phase;
 	uint32_t left; /* reads of this head */
+	bool told;     /* a finding, in this step */
 	/* Memory of the modules, read when there is a callback that may be one's. */
 	bool foreign;  /* there is one that the ranges did not hold */
 	bool fresh;    /* they were read for this pass */
@@ -48,6 +49,7 @@ struct patchers {
 	int64_t handler, entry_handler, kp; /* negative: there are none */
 	int64_t func_hash, filter, bits, buckets, ip;
 	uint32_t head; /* of the table, next */
+	uint64_t heads[TABLE_SIZE];
 };
 
 static bool word(const struct check_run *run, uint64_t va, uint64_t *value)
@@ -70,8 +72,27 @@ static bool in_image(const struct check_run *run, uint64_t va)
 /* --- telling ----------------------------------------------------------------------------------
  */
 
+/* What a finding is known by, beside the callback: the same object may be told as a module's, and
+ * then as nobody's; or, when a module is loaded again where it was, at another function. */
+static uint64_t digest(uint64_t object, uint64_t target, bool orphan)
+{
+	return (object ^ target * 0x9e3779b97f4a7c15ull) << 1 | orphan;
+}
+
+/* Names are dear: none is looked for twice, and of one finding only in a step. The others are met
+ * at the next pass. */
+static bool may_tell(struct check_run *run, uint64_t callback, uint64_t value)
+{
+	struct patchers *st = run->state;
+
+	if (st->told || integrity_known(run->in, callback, value))
+		return false;
+	st->told = true;
+	return true;
+}
+
 static void tell(const struct check_run *run, enum integrity_what what, uint64_t address,
-		 uint64_t object, const char *reason, const char *symbol)
+		 uint64_t object, uint64_t value, const char *reason, const char *symbol)
 {
 	char found[INTEGRITY_TEXT];
 
@@ -84,6 +105,8 @@ static void tell(const struct check_run *run, enum integrity_what what, uint64_t
 		.address = address,
 		.symbol = symbol,
 		.found = found,
+		.object = object,
+		.value = value,
 	};
 	integrity_tell(run->in, &f);
 }
@@ -144,34 +167,37 @@ static uint64_t first_filtered(const struct check_run *run, uint64_t ops)
 	return 0;
 }
 
-static void tell_modifier(const struct check_run *run, uint64_t ops, uint64_t callback)
+static void tell_modifier(struct check_run *run, uint64_t ops, uint64_t callback)
 {
 	char name[KERNEL_NAME_MAX + 20] = "", module[56], reason[KERNEL_NAME_MAX + 60];
-	uint64_t target = first_filtered(run, ops);
+	uint64_t target = first_filtered(run, ops), value = digest(ops, target, false);
 
+	if (!may_tell(run, callback, value))
+		return;
 	if (target)
 		integrity_name(run->in, target, name, module);
 	snprintf(reason, sizeof(reason), "a module changes where %.120s goes on",
 		 name[0] ? name : "traced functions");
-	tell(run, WHAT_FTRACE, callback, ops, reason, NULL);
+	tell(run, WHAT_FTRACE, callback, ops, value, reason, NULL);
 }
 
 static void look_ops(struct check_run *run, uint64_t ops, uint64_t callback, uint64_t flags)
 {
+	uint64_t value = digest(ops, 0, true);
 	bool foreign = !in_image(run, callback);
 
 	if (foreign && !in_module(run, callback)) {
-		if (orphaned(run, WHAT_FTRACE, callback, ops))
-			tell(run, WHAT_FTRACE, callback, ops,
+		/* What is told keeps nobody from those behind it. */
+		if (!integrity_known(run->in, callback, value) &&
+		    orphaned(run, WHAT_FTRACE, callback, ops) && may_tell(run, callback, value))
+			tell(run, WHAT_FTRACE, callback, ops, value,
 			     "the callback is neither the kernel's nor a module's", "?");
 		return;
 	}
-	if (foreign && flags & IPMODIFY) {
-		if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS))
-			tell_modifier(run, ops, callback);
-	} else {
+	if (!foreign || !(flags & IPMODIFY))
 		integrity_innocent(run->in, WHAT_FTRACE, ops);
-	}
+	else if (integrity_suspect(run->in, WHAT_FTRACE, ops, callback ^ 1, LOOKS, LOOKS_MS))
+		tell_modifier(run, ops, callback);
 }
 
 /* A loop ends at the bound: it was gone through, at least once, by then. */
@@ -203,7 +229,7 @@ static void tell_probe(const struct check_run *run, uint64_t probe, uint64_t tar
 	snprintf(reason, sizeof(reason),
 		 "the handler of %.120s is neither the kernel's nor a module's",
 		 name[0] ? name : "a probe");
-	tell(run, WHAT_KPROBE, callback, probe, reason, "?");
+	tell(run, WHAT_KPROBE, callback, probe, digest(probe, target, true), reason, "?");
 }
 
 /* True: there is nothing to be said of it. */
@@ -215,7 +241,10 @@ static bool look_handler(struct check_run *run, uint64_t probe, uint64_t at)
 	if (!word(run, at, &callback) || !callback || in_image(run, callback) ||
 	    in_module(run, callback))
 		return true;
-	if (word(run, probe + st->addr, &target) && orphaned(run, WHAT_KPROBE, callback, probe))
+	if (word(run, probe + st->addr, &target) &&
+	    !integrity_known(run->in, callback, digest(probe, target, true)) &&
+	    orphaned(run, WHAT_KPROBE, callback, probe) &&
+	    may_tell(run, callback, digest(probe, target, true)))
 		tell_probe(run, probe, target, callback);
 	return false;
 }
@@ -252,13 +281,10 @@ static void look_chain(struct check_run *run, uint64_t probe)
 	}
 }
 
-static void look_head(struct check_run *run, uint64_t head)
+static void look_head(struct check_run *run, uint64_t node)
 {
 	const struct patchers *st = run->state;
-	uint64_t node;
 
-	if (!word(run, head, &node))
-		return;
 	for (uint32_t i = 0; i < CHAIN_MAX && node; i++) {
 		look_chain(run, node - st->hlist);
 		if (!word(run, node, &node))
@@ -297,18 +323,22 @@ static bool look_heads(struct check_run *run)
 	struct patchers *st = run->state;
 	uint32_t spent = 0;
 
-	while (spent < STEP_READS && st->table && st->head < TABLE_SIZE) {
+	if (!st->table || (!st->head && gspace_read(kernel_space(run->in->k), st->table, st->heads,
+						    sizeof(st->heads))))
+		return true;
+	while (spent < STEP_READS && st->head < TABLE_SIZE) {
 		st->left = HEAD_READS;
-		look_head(run, st->table + st->head++ * 8ull);
+		look_head(run, st->heads[st->head++]);
 		spent += HEAD_READS - st->left;
 	}
-	return !st->table || st->head == TABLE_SIZE;
+	return st->head == TABLE_SIZE;
 }
 
 static uint64_t step(struct check_run *run)
 {
 	struct patchers *st = run->state;
 
+	st->told = false;
 	switch (st->phase) {
 	case PHASE_MODULES:
 		st->fresh = st->foreign || (st->ranges && run->in->tsc - st->read_tsc >

@@ -10,9 +10,11 @@
 #define FLAG_FTRACE 8u /* it sits on an ftrace site, and replaces nothing */
 #define INT3	    0xcc
 #define JMP	    0xe9
+#define SLOTS_MS    1000 /* a page of slots is believed in so long */
 
 struct layout {
 	uint32_t size, next, addr, flags, opcode, handler;
+	int64_t tail; /* from an optimized one to what it replaced, negative: unknown */
 };
 
 static bool find_layout(const struct integrity *in, struct layout *l)
@@ -28,6 +30,11 @@ static bool find_layout(const struct integrity *in, struct layout *l)
 		{"pre_handler", offsetof(struct layout, handler)},
 	};
 
+	int64_t kp = kernel_offset(in->k, "optimized_kprobe", "kp"),
+		insn = kernel_offset(in->k, "optimized_kprobe", "optinsn"),
+		copied = kernel_offset(in->k, "arch_optimized_insn", "copied_insn");
+
+	l->tail = kp >= 0 && insn >= 0 && copied >= 0 ? insn + copied - kp : -1;
 	l->size = kernel_size(in->k, "kprobe");
 	for (uint32_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
 		int64_t offset = kernel_offset(in->k, "kprobe", members[i].member);
@@ -39,15 +46,11 @@ static bool find_layout(const struct integrity *in, struct layout *l)
 }
 
 /* An optimized one keeps the four bytes behind its opcode. */
-static bool read_tail(const struct integrity *in, uint64_t kprobe, uint8_t tail[4])
+static bool read_tail(const struct integrity *in, const struct layout *l, uint64_t kprobe,
+		      uint8_t tail[4])
 {
-	int64_t kp = kernel_offset(in->k, "optimized_kprobe", "kp"),
-		insn = kernel_offset(in->k, "optimized_kprobe", "optinsn"),
-		copied = kernel_offset(in->k, "arch_optimized_insn", "copied_insn");
-
-	return kp >= 0 && insn >= 0 && copied >= 0 &&
-	       !gspace_read(kernel_space(in->k),
-			    kprobe - (uint64_t)kp + (uint64_t)insn + (uint64_t)copied, tail, 4);
+	return l->tail >= 0 &&
+	       !gspace_read(kernel_space(in->k), kprobe + (uint64_t)l->tail, tail, 4);
 }
 
 static void take(struct probed *p, const struct integrity *in, const struct layout *l,
@@ -62,8 +65,8 @@ static void take(struct probed *p, const struct integrity *in, const struct layo
 	memcpy(&p->probe[p->count].va, bytes + l->addr, 8);
 	memcpy(&handler, bytes + l->handler, 8);
 	p->probe[p->count].opcode = bytes[l->opcode];
-	p->probe[p->count].has_tail =
-		aggregate && handler == aggregate && read_tail(in, kprobe, p->probe[p->count].tail);
+	p->probe[p->count].has_tail = aggregate && handler == aggregate &&
+				      read_tail(in, l, kprobe, p->probe[p->count].tail);
 	p->count++;
 }
 
@@ -101,15 +104,33 @@ static uint8_t *byte_at(uint64_t begin, uint8_t *bytes, uint32_t len, uint64_t v
 
 /* Does the detour at `va` lead to a slot of a kprobe? Its bytes are read anew: the buffer may hold
  * a part of them. */
-static bool is_detour(const struct integrity *in, uint64_t va)
+static bool is_detour(struct probed *p, const struct integrity *in, uint64_t va)
 {
 	uint8_t insn[5];
+	uint64_t page;
 	int32_t rel;
 
 	if (gspace_read(kernel_space(in->k), va, insn, sizeof(insn)) || insn[0] != JMP)
 		return false;
 	memcpy(&rel, insn + 1, 4);
-	return owner_of(in, va + 5 + (uint64_t)(int64_t)rel) == OWNER_KPROBE;
+	page = (va + 5 + (uint64_t)(int64_t)rel) & ~(uint64_t)(GMEM_PAGE - 1);
+	for (uint32_t i = 0; i < PROBED_SLOTS; i++)
+		if (p->slots[i].va == page &&
+		    in->tsc - p->slots[i].tsc < integrity_ms(in, SLOTS_MS))
+			return true;
+	if (!p->walks_left) {
+		p->undecided = true;
+		return false;
+	}
+	p->walks_left--;
+	enum owner owner = owner_of(in, page);
+	p->undecided |= owner == OWNER_UNSURE;
+	if (owner != OWNER_KPROBE)
+		return false;
+	p->slots[p->slots_at].va = page;
+	p->slots[p->slots_at].tsc = in->tsc;
+	p->slots_at = (p->slots_at + 1) % PROBED_SLOTS;
+	return true;
 }
 
 bool probed_restore(struct probed *p, const struct integrity *in, uint64_t va, uint8_t *bytes,
@@ -117,6 +138,7 @@ bool probed_restore(struct probed *p, const struct integrity *in, uint64_t va, u
 {
 	bool changed = false;
 
+	p->undecided = false;
 	if (!p->tsc || in->tsc - p->tsc > integrity_ms(in, ms))
 		look(p, in);
 	for (uint32_t i = 0; i < p->count; i++) {
@@ -130,7 +152,7 @@ bool probed_restore(struct probed *p, const struct integrity *in, uint64_t va, u
 			changed = true;
 			continue;
 		}
-		if (!p->probe[i].has_tail || (first && *first != JMP) || !is_detour(in, at))
+		if (!p->probe[i].has_tail || (first && *first != JMP) || !is_detour(p, in, at))
 			continue;
 		if (first)
 			*first = p->probe[i].opcode;

@@ -289,6 +289,10 @@ static bool target_is(struct sites *s, const struct integrity *in, uint64_t targ
 		s->known[slot].tsc = in->tsc;
 		s->known[slot].owner = (uint8_t)owner_of(in, target);
 	}
+	if (s->known[slot].owner == OWNER_UNSURE) {
+		s->undecided = true;
+		return true;
+	}
 	return s->known[slot].owner && owners >> s->known[slot].owner & 1;
 }
 

@@ -17,7 +17,7 @@
 #define SITES_MAX      77824u
 #define SITE_LONGEST   6u
 #define SITES_KNOWN    16u
-#define SITES_WALKS    2u /* look-ups of owners in a step */
+#define SITES_WALKS    1u /* look-ups of owners in a step */
 
 /* Packed: there are tens of thousands. */
 struct __attribute__((packed)) site {

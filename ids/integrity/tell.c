@@ -76,11 +76,12 @@ static uint64_t hash_text(const char *text)
 	return hash;
 }
 
-static struct told *find_told(struct integrity *in, enum integrity_what what, uint64_t address)
+static struct told *find_told(struct integrity *in, enum integrity_what what, uint64_t address,
+			      uint64_t object)
 {
-	for (uint32_t i = 0; i < TOLD; i++) {
+	for (uint32_t i = 0; in->tolds && i < TOLD; i++) {
 		struct told *t = &in->told[i];
-		if (t->used && t->what == what && t->address == address)
+		if (t->used && t->what == what && t->address == address && t->object == object)
 			return t;
 	}
 	return NULL;
@@ -126,13 +127,14 @@ static void emit(struct integrity *in, const struct finding *f)
 
 bool integrity_tell(struct integrity *in, const struct finding *f)
 {
-	struct told *t = find_told(in, f->what, f->address);
+	struct told *t = find_told(in, f->what, f->address, f->object);
 	uint64_t hash = hash_text(f->found) ^ hash_text(f->symbol) * 3 ^ hash_text(f->reason) * 5;
 
 	if (t && t->hash == hash)
 		return false;
 	t = t ? t : &in->told[in->told_at++ % TOLD];
-	*t = (struct told){f->address, hash, f->value, (uint8_t)f->what, true};
+	in->tolds += !t->used;
+	*t = (struct told){f->address, hash, f->value, f->object, (uint8_t)f->what, true};
 	in->stats.found++;
 	if (in->second != in->now_ns / SECOND) {
 		in->second = in->now_ns / SECOND;
@@ -151,24 +153,30 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 
 bool integrity_known(const struct integrity *in, uint64_t address, uint64_t value)
 {
-	for (uint32_t i = 0; i < TOLD; i++)
+	for (uint32_t i = 0; in->tolds && i < TOLD; i++)
 		if (in->told[i].used && in->told[i].address == address &&
 		    in->told[i].value == value)
 			return true;
 	return false;
 }
 
+static void forget(struct integrity *in, struct told *t)
+{
+	t->used = false;
+	in->tolds--;
+}
+
 void integrity_clear_range(struct integrity *in, uint64_t from, uint64_t to)
 {
-	for (uint32_t i = 0; i < TOLD; i++)
-		if (in->told[i].address >= from && in->told[i].address < to)
-			in->told[i].used = false;
+	for (uint32_t i = 0; in->tolds && i < TOLD; i++)
+		if (in->told[i].used && in->told[i].address >= from && in->told[i].address < to)
+			forget(in, &in->told[i]);
 }
 
 void integrity_clear(struct integrity *in, enum integrity_what what, uint64_t address)
 {
-	struct told *t = find_told(in, what, address);
+	struct told *t = find_told(in, what, address, 0);
 
 	if (t)
-		t->used = false;
+		forget(in, t);
 }

@@ -22,7 +22,7 @@
 #define CALM_MS	       2000 /* a region that stays closed so long is not busy */
 #define AGAIN_MS       50
 #define TOLD_MS	       1000 /* between looks at a page that is known to be bad */
-#define HOOKED_MS      50   /* between looks at pages with hooks */
+#define HOOKED_MS      100  /* between looks at pages with hooks */
 #define SWEEP_MS       1000
 #define SWEEP_BLIND_MS 50 /* without guards */
 
@@ -71,6 +71,7 @@ static const char *attach(struct check_run *run)
 					   m->guard[i].size | 1);
 	memset(m->guard, 0, sizeof(m->guard));
 	m->probed.tsc = 0;
+	memset(m->probed.slots, 0, sizeof(m->probed.slots));
 	memset(m->table, 0, sizeof(m->table));
 	return NULL;
 }
@@ -363,6 +364,7 @@ static uint64_t step(struct check_run *run)
 
 	m->sites.walks_left = SITES_WALKS;
 	m->faults = FAULTS;
+	m->lines = LINES_ODD;
 	switch (t->phase) {
 	case TEXT_WAIT:
 		if (!reached(run, t->scheduling))

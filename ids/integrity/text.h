@@ -28,6 +28,7 @@ struct area {
 #define WRITES	    16u
 #define TABLES	    2u
 #define FAULTS	    8u	 /* told in a step: names cost up to 100,000 instructions each */
+#define LINES_ODD   64u	 /* looked into in a step: each may be compared with 1,000 probes */
 #define TABLE_MAX   512u /* entries of a system-call table that are kept */
 
 /* 2 MiB of guest memory that the guest has written to. */
@@ -66,6 +67,7 @@ struct text_memory {
 		uint64_t gpa, size; /* size 0: none */
 	} guard[AREAS];		    /* what the core guards */
 	uint32_t faults;	    /* findings that may still be told in this step */
+	uint32_t lines;		    /* that differ, which may still be looked into in it */
 };
 
 enum text_phase {
@@ -91,7 +93,7 @@ struct text_state {
 	uint32_t open;	      /* region that is being looked at, REGIONS: none */
 	uint32_t open_area, open_page;
 	struct again again[PAGES_AGAIN];
-	uint32_t hooked_page[ABI_HOOKS], hooked, hooked_at;
+	uint32_t hooked_at;
 	uint64_t hooked_due, sweep_due;
 	uint32_t sweep_area, sweep_page;
 	struct text_write write[WRITES];

@@ -284,12 +284,21 @@ static bool line_good(struct check_run *run, uint32_t area, uint32_t page, uint3
 	uint32_t want = m->hash[a->first + (page * GMEM_PAGE + line) / a->line];
 	uint64_t *words = t->bytes + line / 8;
 
+	if (!m->lines)
+		return false; /* at the next look */
+	m->lines--;
 	/* Copies of the probes from before the page was read may be too old, but then there is
 	 * another look. */
-	if (area == AREA_TEXT &&
-	    probed_restore(&m->probed, run->in, va, (uint8_t *)words, a->line, LOOKS_MS / 4) &&
-	    hash_line(t, a, words) == want)
-		return true;
+	if (area == AREA_TEXT) {
+		m->probed.walks_left = m->sites.walks_left;
+		bool put = probed_restore(&m->probed, run->in, va, (uint8_t *)words, a->line,
+					  LOOKS_MS / 4);
+		m->sites.walks_left = m->probed.walks_left;
+		if (put && hash_line(t, a, words) == want)
+			return true;
+		if (m->probed.undecided)
+			return false;
+	}
 	if (m->probed.incomplete)
 		return true; /* more probes than can be known: better silent than wrong */
 	if (!integrity_suspect(run->in, WHAT_TEXT, va, digest(t->real + line / 8, a->line), LOOKS,

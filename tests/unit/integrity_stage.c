@@ -263,6 +263,12 @@ bool integrity_tell(struct integrity *in, const struct finding *f)
 	return true;
 }
 
+bool integrity_known(const struct integrity *in, uint64_t address, uint64_t value)
+{
+	(void)in;
+	return stage->last.address == address && stage->last.value == value;
+}
+
 void integrity_clear(struct integrity *in, enum integrity_what what, uint64_t address)
 {
 	(void)in, (void)what, (void)address;

@@ -474,6 +474,27 @@ static void test_module_says_it_goes(void **state)
 
 /* --- a hostile kernel --- */
 
+/* Lists of any length: a look-up of an owner goes through all of them. */
+static void test_long_lists(void **state)
+{
+	(void)state;
+	uint64_t chain = MODULE_AREA + 0x80000, nodes = 64 * 64;
+	for (uint64_t i = 0; i < 64; i++)
+		world_map(chain + i * 4096, world_page(), WORLD_W);
+	for (uint64_t i = 0; i < nodes; i++)
+		for (uint64_t word = 0; word < 8; word++)
+			world_put(chain + i * 64 + word * 8,
+				  i + 1 < nodes ? chain + (i + 1) * 64 : 0);
+	world_put(BPF_KSYMS, chain);
+	world_put(INSN_SLOTS, chain + 64);
+	world_put(FTRACE_OPS_LIST, chain + 128);
+	world_branch(FTRACE_SITE(2), 0xe8, MODULE_AREA);
+	for (uint64_t i = 0; i < 8; i++)
+		world_map(MODULE_AREA + 0x10000 + i * 0x2000, world_page(), WORLD_X);
+	world_pass(10000);
+	assert_true(world->reads_most < 60000);
+}
+
 static void test_lists_without_end(void **state)
 {
 	(void)state;
@@ -540,6 +561,7 @@ int main(void)
 		RUNNING(test_module_hides),
 		RUNNING(test_module_hides_at_once),
 		RUNNING(test_module_says_it_goes),
+		RUNNING(test_long_lists),
 		RUNNING(test_lists_without_end),
 		RUNNING(test_flood),
 	};

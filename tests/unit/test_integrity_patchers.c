@@ -145,10 +145,30 @@ static void test_once(void **state)
 	(void)state;
 	uint64_t ops = add_ops(HIDDEN, 0);
 	for (uint32_t i = 0; i < 10; i++) {
-		stage_run(160);
+		stage_run(320);
 		stage_put(ops + O_FUNC, i & 1 ? HIDDEN : CALLBACK);
 	}
 	assert_int_equal(stage->told, 0);
+}
+
+/* Several of nobody's: the first does not hide the others. */
+static void test_two_hidden(void **state)
+{
+	(void)state;
+	(void)add_ops(HIDDEN + 8, 0);
+	assert_told(WHAT_FTRACE, HIDDEN + 8, "neither");
+	(void)add_ops(HIDDEN, 0);
+	assert_told(WHAT_FTRACE, HIDDEN, "neither");
+}
+
+/* Names of what is told are dear to find: one finding in a pass. */
+static void test_many_modifiers(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 8; i++)
+		(void)add_ops(MODULE + 0x10 + i * 8, IPMODIFY);
+	stage_run(1000);
+	assert_in_range(stage->told, 1, 4);
 }
 
 static void test_modifier(void **state)
@@ -158,9 +178,21 @@ static void test_modifier(void **state)
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "a module changes where filldir64 goes on");
 	assert_string_equal(stage->symbol, "");
 	stage->modules_listed = 0; /* now it hides */
-	stage_run(3000);
-	stage->told = 0;
+	stage_run(2000); /* the modules are read again */
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "neither");
+}
+
+/* The module is loaded again where it was, and changes another function. */
+static void test_other_target(void **state)
+{
+	(void)state;
+	uint64_t ops = add_ops(MODULE + 0x10, IPMODIFY);
+	filter(ops, TARGET);
+	assert_told(WHAT_FTRACE, MODULE + 0x10, "a module changes where filldir64 goes on");
+	assert_quiet();
+	stage_symbol("other_function", TARGET + 0x40);
+	filter(ops, TARGET + 0x40);
+	assert_told(WHAT_FTRACE, MODULE + 0x10, "other_function goes on");
 }
 
 static void test_hidden_probes(void **state)
@@ -215,8 +247,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_benign),	  T(test_hidden_callback), T(test_once),
-		T(test_modifier), T(test_hidden_probes),   T(test_hostile),
+		T(test_benign),	    T(test_hidden_callback), T(test_once),
+		T(test_two_hidden), T(test_many_modifiers),  T(test_other_target),
+		T(test_modifier),   T(test_hidden_probes),   T(test_hostile),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
