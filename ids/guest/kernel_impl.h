@@ -115,7 +115,7 @@ struct kernel {
 	struct kallsyms sym;
 	struct btf btf;
 	struct wanted_slot wanted[WANTED_SLOTS];
-	struct recent *recent; /* [RECENT] */
+	struct recent *recent;		  /* [RECENT] */
 	bool wanted_start[WANTED_STARTS]; /* by wanted_start(): names of types that are wanted */
 	struct resolved member[WANTED_MEMBERS_MAX];
 	uint32_t size[WANTED_STRUCTURES_MAX];

@@ -178,7 +178,7 @@ static void test_modifier(void **state)
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "a module changes where filldir64 goes on");
 	assert_string_equal(stage->symbol, "");
 	stage->modules_listed = 0; /* now it hides */
-	stage_run(2000); /* the modules are read again */
+	stage_run(2000);	   /* the modules are read again */
 	assert_told(WHAT_FTRACE, MODULE + 0x10, "neither");
 }
 
