@@ -527,7 +527,7 @@ void config_defaults(struct vigil_config *cfg)
 		.log_level = LOG_LEVEL_INFO,
 		.net_fail = NET_FAIL_CLOSED,
 		.nic = NIC_AUTO,
-		.tracking = TRACKING_LIFECYCLE,
+		.tracking = TRACKING_EXACT,
 		.address = ADDRESS_NONE,
 		.serial = 0x2f8,
 		.stats_interval = 10,

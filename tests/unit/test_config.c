@@ -57,7 +57,7 @@ static void test_defaults(void **state)
 	assert_int_equal(cfg.log_level, LOG_LEVEL_INFO);
 	assert_int_equal(cfg.net_fail, NET_FAIL_CLOSED);
 	assert_int_equal(cfg.nic, NIC_AUTO);
-	assert_int_equal(cfg.tracking, TRACKING_LIFECYCLE);
+	assert_int_equal(cfg.tracking, TRACKING_EXACT);
 	assert_int_equal(cfg.address, ADDRESS_NONE);
 	assert_int_equal(cfg.serial, 0x2f8);
 	assert_int_equal(cfg.stats_interval, 10);
