@@ -86,9 +86,11 @@ static void tell_members(const struct kernel *k)
 		printf("size %s %u\n", w->name, kernel_size(k, w->name));
 		for (const char *m = w->members; *m;) {
 			struct kernel_member at;
-			char name[64];
 			size_t len = strcspn(m, " ");
-			snprintf(name, sizeof(name), "%.*s", (int)len, m);
+			/* For good: names are remembered by their addresses. */
+			char *name = strndup(m, len);
+			if (!name)
+				abort();
 			if (kernel_member(k, w->name, name, &at))
 				printf("member %s %s none\n", w->name, name);
 			else

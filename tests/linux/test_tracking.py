@@ -35,7 +35,7 @@ mark calls-end
 """
 
     def test_exits_per_switch(self) -> None:
-        run = self.good(self.lab(self.GUEST, "--net", "tap", "--append", "pti=on", "--cpu", self.CPU, config="tracking = exact\n"))
+        run = self.good(self.lab(self.GUEST, "--net", "tap", "--append", "pti=on", "--cpu", self.CPU))
         idle = self.used(run, "idle")
         pipes = self.used(run, "pipes")
         calls = self.used(run, "calls")
@@ -74,6 +74,22 @@ class PtiWithoutPcid(Pti):
 
         self.lab = lab  # type: ignore[method-assign]
         Pti.test_exits_per_switch(self)
+
+
+class Lifecycle(Pti):
+    """`tracking = lifecycle`: no switch exits once the kernel is known, and processes are told as before."""
+
+    test_exits_per_switch = None  # type: ignore[assignment]
+
+    def test_switches_cost_nothing(self) -> None:
+        run = self.good(self.lab(
+            self.GUEST, "--net", "tap", "--append", "pti=on", "--cpu", self.CPU, config="tracking = lifecycle\n"))
+        self.assertEqual([e["hypervisor"]["state"] for e in run.of("hypervisor", "introspection")], ["ready"])
+        pipes, calls = self.used(run, "pipes"), self.used(run, "calls")
+        self.note(f"cr_access and switches: pipes {pipes}, calls {calls}")
+        self.assertEqual((pipes, calls), ((0, 0), (0, 0)))
+        ran = {e["process"]["exe"] for e in run.of("process") if e["process"].get("exe")}
+        self.assertLessEqual({"/bin/pingpong", "/bin/getpids"}, ran)
 
 
 if __name__ == "__main__":
