@@ -10,7 +10,7 @@
 /* ABI_REP_DECIDE, copied and not yet checked. False: it is broken. */
 bool hook_reply(const struct abi_reply *reply);
 
-/* ABI_CALL_GUEST, ABI_CALL_HOOK, ABI_CALL_GUARD, ABI_CALL_WATCH: the value for RAX. */
+/* ABI_CALL_GUEST, _HOOK, _GUARD, _WATCH, _RESTORE, _FREEZE: the value for RAX. */
 int64_t hook_call(uint64_t number, uint64_t a, uint64_t b);
 
 /* Tell a restarted sentry what the guest has told before. */

@@ -16,7 +16,7 @@ test_cr3_SRC := tests/unit/test_cr3.c arch/x86/vmx/cr3_target.c
 CORE_SRC += arch/x86/entry.S arch/x86/fault.c arch/x86/machine.c arch/x86/paging.c arch/x86/string.c \
 	arch/x86/tables.c arch/x86/uart.c \
 	arch/x86/vmx/cr_exit.c arch/x86/vmx/enable.c arch/x86/vmx/entry_failure.c arch/x86/vmx/event.c \
-	arch/x86/vmx/exit.c arch/x86/vmx/hook.c arch/x86/vmx/memory.c arch/x86/vmx/msr_exit.c arch/x86/vmx/pin.c arch/x86/vmx/power_exit.c \
-	arch/x86/vmx/sentry_vm.c arch/x86/vmx/state.c
+	arch/x86/vmx/exit.c arch/x86/vmx/hook.c arch/x86/vmx/memory.c arch/x86/vmx/msr_exit.c arch/x86/vmx/pin.c \
+	arch/x86/vmx/power_exit.c arch/x86/vmx/sentry_vm.c arch/x86/vmx/state.c
 CORE_HOT += arch/x86/vmx/exit.c arch/x86/vmx/cr_exit.c arch/x86/vmx/cr3_target.c \
 	arch/x86/cpuid_policy.c
