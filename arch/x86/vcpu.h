@@ -86,7 +86,8 @@ struct vcpu {
 	uint8_t nstep;		    /* pages opened for one instruction */
 	uint64_t step[STEP_PAGES];  /* their guest-physical addresses */
 	enum vcpu_view view;
-	uint64_t guard_before[4]; /* ABI_GUARD_BYTES: what stood where guarded memory was written last */
+	uint64_t guard_before[4]; /* ABI_GUARD_BYTES: what stood where guarded memory was written
+				     last */
 	bool step_write;	  /* the instruction under VIEW_STEP writes to a hooked page */
 	uint32_t removals;	  /* of hooked sites when this CPU looked last */
 	uint64_t moved_rip;	  /* instruction that moved to VIEW_DATA last */
