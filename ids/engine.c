@@ -38,21 +38,18 @@ const char *ids_blob_reason(const void *blob, size_t len)
 
 static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *blob, size_t len)
 {
-	void *mpm_memory;
+	void *memory;
 
 	if (!blob)
 		return 0;
 	if (blob_open(&ids->blob, blob, len))
 		return -EBADMSG;
-	ids->matcher.blob = &ids->blob;
-	ids->matcher.stats = &ids->stats;
-	ids->matcher.pattern_seen = ops->alloc(ops->ctx, (size_t)matcher_size(&ids->blob));
+	memory = ops->alloc(ops->ctx, (size_t)matcher_size(&ids->blob));
 	ids->limit = ops->alloc(ops->ctx,
 				((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
-	mpm_memory = ops->alloc(ops->ctx, MPM_MEMORY);
-	if (!ids->matcher.pattern_seen || !ids->limit || !mpm_memory)
+	if (!memory || !ids->limit)
 		return -ENOMEM;
-	mpm_init(&ids->matcher.mpm, &ids->blob, mpm_memory);
+	matcher_init(&ids->matcher, &ids->blob, memory, &ids->stats);
 	ids->rules = true;
 	return 0;
 }
@@ -172,7 +169,7 @@ static enum ids_verdict act(struct ids *ids, const struct eve_packet *ep, const 
 
 	for (uint32_t i = 0; i < m->count; i++) {
 		const struct blob_rule *r = &ids->blob.rule[m->rule[i]];
-		bool drop = r->action == BLOB_DROP && ids->config.ips;
+		bool drop = (r->action == BLOB_DROP || r->action == BLOB_REJECT) && ids->config.ips;
 
 		if (r->action == BLOB_PASS) {
 			if (holds_for_flow(r, ep->flow))
@@ -184,13 +181,28 @@ static enum ids_verdict act(struct ids *ids, const struct eve_packet *ep, const 
 			if (holds_for_flow(r, ep->flow))
 				ep->flow->flow->action = FLOW_DROP;
 		}
-		if (!(r->flags & BLOB_RULE_NOALERT))
+		if (!(r->flags & BLOB_RULE_NOALERT) && !m->silent[i])
 			tell_alert(ids, ep, m->rule[i], drop);
 	}
 	if (!dropped_by)
 		return IDS_PASS;
 	tell_drop(ids, ep, dropped_by);
 	return IDS_DROP;
+}
+
+/* The rules on the packet, and on its payload as a piece of a stream by itself. */
+static void match(struct ids *ids, const struct packet *p, const struct flow_ref *ref,
+		  uint64_t now_ns, struct matches *m)
+{
+	struct look look = {.packet = p, .flow = ref, .now_ns = now_ns};
+	struct matcher_stream stream = {0};
+
+	m->count = 0;
+	matcher_packet(&ids->matcher, &look, m);
+	if (p->proto != PROTO_TCP || p->bad_checksum || !p->payload_len)
+		return;
+	look.window = (struct app_view){p->payload, p->payload_len};
+	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, m);
 }
 
 static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t len, uint64_t now_ns)
@@ -211,7 +223,7 @@ static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t le
 	}
 	if (!ids->rules || (ref.flow && ref.flow->action == FLOW_PASS))
 		return IDS_PASS;
-	matcher_run(&ids->matcher, &p, &ref, &m);
+	match(ids, &p, &ref, now_ns, &m);
 	return act(ids, &ep, &m);
 }
 

@@ -63,4 +63,6 @@ const struct app_buffer_info app_buffers[APP_BUFFERS] = {
 	[APP_ICMPV4_HDR] = {"icmpv4.hdr", NULL, NULL, 0, APP_UNKNOWN, PKT},
 	[APP_ICMPV6_HDR] = {"icmpv6.hdr", NULL, NULL, 0, APP_UNKNOWN, PKT},
 	[APP_BASE64_DATA] = {"base64_data", NULL, NULL, 0, APP_UNKNOWN, PKT},
+	[APP_PROCESS_NAME] = {"process.name", NULL, NULL, 0, APP_UNKNOWN, PKT},
+	[APP_PROCESS_PATH] = {"process.path", NULL, NULL, 0, APP_UNKNOWN, PKT},
 };

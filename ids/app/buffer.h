@@ -61,7 +61,9 @@ enum app_buffer {
 	APP_UDP_HDR,
 	APP_ICMPV4_HDR,
 	APP_ICMPV6_HDR,
-	APP_BASE64_DATA, /* what base64_decode left */
+	APP_BASE64_DATA,  /* what base64_decode left */
+	APP_PROCESS_NAME, /* of the process at the guest's end of the flow */
+	APP_PROCESS_PATH,
 	APP_BUFFERS
 };
 

@@ -5,10 +5,11 @@
 #include "ids/rules/op.h"
 
 /* The records are the file format: no padding may creep in. */
-_Static_assert(sizeof(struct blob_rule) == 64, "size of a rule");
+_Static_assert(sizeof(struct blob_rule) == 80, "size of a rule");
 _Static_assert(sizeof(struct blob_op) == 32, "size of an operation");
 _Static_assert(sizeof(struct blob_state) == 20, "size of a state");
 _Static_assert(sizeof(struct blob_header) == 16 + 8 * BLOB_SECTIONS, "size of the header");
+_Static_assert(sizeof(struct blob_mpm) == 12, "size of an automaton");
 _Static_assert(sizeof(struct blob_meta) == 16 && sizeof(struct blob_address_set) == 16 &&
 		       sizeof(struct blob_range4) == 8 && sizeof(struct blob_range6) == 32 &&
 		       sizeof(struct blob_port_set) == 8 && sizeof(struct blob_port_range) == 4,
@@ -30,6 +31,7 @@ static const uint8_t element_size[BLOB_SECTIONS] = {
 	[BLOB_PORTS] = sizeof(struct blob_port_range),
 	[BLOB_GROUPS] = sizeof(struct blob_list),
 	[BLOB_GROUP_RULES] = sizeof(uint32_t),
+	[BLOB_MPM] = sizeof(struct blob_mpm),
 	[BLOB_MPM_ROOT] = sizeof(uint32_t),
 	[BLOB_MPM_STATES] = sizeof(struct blob_state),
 	[BLOB_MPM_EDGES] = sizeof(uint32_t),
@@ -62,6 +64,7 @@ static void set_views(struct blob *b, const uint8_t *data)
 	b->port = section(b, data, BLOB_PORTS);
 	b->group = section(b, data, BLOB_GROUPS);
 	b->group_rule = section(b, data, BLOB_GROUP_RULES);
+	b->mpm = section(b, data, BLOB_MPM);
 	b->mpm_root = section(b, data, BLOB_MPM_ROOT);
 	b->state = section(b, data, BLOB_MPM_STATES);
 	b->edge = section(b, data, BLOB_MPM_EDGES);
@@ -114,28 +117,74 @@ static bool known_set(const struct blob *b, uint32_t set, enum blob_section whic
 	return set == BLOB_NONE || set < b->count[which];
 }
 
+/* The three parts of a rule's operations; each may be empty. */
+enum part { PART_PACKET, PART_BUFFER, PART_EFFECT };
+
+static enum part part_of(const struct blob_op *op)
+{
+	return ops[op->kind].payload  ? PART_BUFFER
+	       : ops[op->kind].effect ? PART_EFFECT
+				      : PART_PACKET;
+}
+
+/* A rule looks into a transaction's buffers only where there is a transaction. */
+static const char *check_buffer(const struct blob_rule *r, const struct blob_op *op, bool first)
+{
+	uint8_t buffer = op->buffer & (uint8_t)~BLOB_OP_GROUP;
+
+	if (first && !(op->buffer & BLOB_OP_GROUP))
+		return "operation on a buffer outside of a group";
+	if (buffer == APP_PAYLOAD && !(r->flags & (BLOB_RULE_PAYLOAD | BLOB_RULE_TX)))
+		return "payload operations in a rule without payload";
+	if (!(app_buffers[buffer].flags & APP_BUFFER_PACKET) && !(r->buffers >> buffer & 1))
+		return "operation on a buffer that the rule does not name";
+	return NULL;
+}
+
 static const char *check_ops(const struct blob *b, const struct blob_rule *r)
 {
-	bool payload = false;
+	enum part part = PART_PACKET;
 
 	if (r->op_count > BLOB_MAX_OPS ||
 	    !in_list(b, (struct blob_list){r->op_first, r->op_count}, BLOB_OPS))
 		return "rule's operations out of range";
 	for (uint32_t i = 0; i < r->op_count; i++) {
 		const struct blob_op *op = &b->op[r->op_first + i];
-		const char *why;
+		const char *why = NULL;
+		bool first;
 
-		if (op->kind >= OP_KINDS || op->buffer >= OP_BUFFERS)
+		if (op->kind >= OP_KINDS || (op->buffer & ~BLOB_OP_GROUP) >= APP_BUFFERS)
 			return "unknown operation";
-		if (payload && !ops[op->kind].payload)
-			return "packet operation behind payload operations";
-		payload = payload || ops[op->kind].payload;
-		why = ops[op->kind].check(b, op);
+		if (part_of(op) < part)
+			return "operations of a rule out of order";
+		first = part_of(op) != part;
+		part = part_of(op);
+		if (part == PART_BUFFER)
+			why = check_buffer(r, op, first);
+		if (!why)
+			why = ops[op->kind].check(b, op);
 		if (why)
 			return why;
 	}
-	if (payload && !(r->flags & BLOB_RULE_PAYLOAD))
-		return "payload operations in a rule without payload";
+	return NULL;
+}
+
+static const char *check_looks(const struct blob_rule *r)
+{
+	const uint16_t looks = BLOB_RULE_PACKET | BLOB_RULE_STREAM | BLOB_RULE_TX;
+
+	if (!(r->flags & looks) ||
+	    ((r->flags & BLOB_RULE_TX) && (r->flags & looks) != BLOB_RULE_TX))
+		return "rule that is looked at nowhere, or everywhere";
+	if (!(r->flags & BLOB_RULE_TX) && r->buffers)
+		return "rule with buffers of a transaction that it does not look at";
+	if (r->buffers >> (APP_BUFFERS - 1) > 1 || r->protos >> (APP_PROTOS - 1) > 1)
+		return "rule with unknown buffers or protocols";
+	if (r->reject > BLOB_REJECT_BOTH || (r->reject != 0) != (r->action == BLOB_REJECT))
+		return "rule that rejects nobody";
+	for (size_t i = 0; i < sizeof(r->zero); i++)
+		if (r->zero[i])
+			return "rule with something in its padding";
 	return NULL;
 }
 
@@ -151,6 +200,8 @@ static const char *check_rule(const struct blob *b, const struct blob_rule *r)
 	if (!in_strings(b, r->msg) || !in_strings(b, r->category) ||
 	    !in_list(b, r->meta, BLOB_META))
 		return "rule's texts out of range";
+	if (check_looks(r))
+		return check_looks(r);
 	return check_ops(b, r);
 }
 
@@ -171,17 +222,17 @@ static const char *check_sets(const struct blob *b)
 
 static const char *check_rule_lists(const struct blob *b)
 {
-	if (b->count[BLOB_GROUPS] != BLOB_CLASSES)
-		return "wrong number of protocol classes";
-	for (uint32_t i = 0; i < BLOB_CLASSES; i++)
+	if (b->count[BLOB_GROUPS] != BLOB_GROUP_COUNT)
+		return "wrong number of lists of rules";
+	for (uint32_t i = 0; i < BLOB_GROUP_COUNT; i++)
 		if (!in_list(b, b->group[i], BLOB_GROUP_RULES))
-			return "protocol class out of range";
+			return "list of rules out of range";
 	for (uint32_t i = 0; i < b->count[BLOB_PATTERNS]; i++)
 		if (!in_list(b, b->pattern[i], BLOB_PATTERN_RULES))
 			return "pattern's rules out of range";
 	for (uint32_t i = 0; i < b->count[BLOB_GROUP_RULES]; i++)
 		if (b->group_rule[i] >= b->count[BLOB_RULES])
-			return "unknown rule in a protocol class";
+			return "unknown rule in a list";
 	for (uint32_t i = 0; i < b->count[BLOB_PATTERN_RULES]; i++)
 		if (b->pattern_rule[i] >= b->count[BLOB_RULES])
 			return "unknown rule of a pattern";

@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ids/app/buffer.h"
 #include "ids/rules/blob_policy.h"
 
 #define BLOB_MAGIC   0x31425256u /* "VRB1" */
-#define BLOB_VERSION 2u
+#define BLOB_VERSION 3u
 #define BLOB_NONE    0xffffffffu /* no set (any), no pattern */
 
 #define BLOB_MAX_SIZE	 (256u << 20)
@@ -32,10 +33,11 @@ enum blob_section {
 	BLOB_ADDRESS6,	    /* struct blob_range6, likewise */
 	BLOB_PORT_SETS,	    /* struct blob_port_set */
 	BLOB_PORTS,	    /* struct blob_port_range, sorted and disjoint within a set */
-	BLOB_GROUPS,	    /* struct blob_list per protocol class: rules without fast pattern */
+	BLOB_GROUPS,	    /* struct blob_list per enum blob_group: rules without fast pattern */
 	BLOB_GROUP_RULES,   /* uint32_t rule indices */
-	BLOB_MPM_ROOT,	    /* uint32_t[256]: next state of state 0 by octet */
-	BLOB_MPM_STATES,    /* struct blob_state, breadth first */
+	BLOB_MPM,	    /* struct blob_mpm: the automata */
+	BLOB_MPM_ROOT,	    /* uint32_t[256] of each: next state of its state 0 by octet */
+	BLOB_MPM_STATES,    /* struct blob_state, breadth first; each automaton's together */
 	BLOB_MPM_EDGES,	    /* uint32_t: next state << 8 | octet, sorted by octet within a state */
 	BLOB_PATTERNS,	    /* struct blob_list into BLOB_PATTERN_RULES */
 	BLOB_PATTERN_RULES, /* uint32_t rule indices */
@@ -57,9 +59,15 @@ struct blob_list {
 	uint32_t first, count;
 };
 
-enum blob_action { BLOB_PASS, BLOB_DROP, BLOB_ALERT, BLOB_ACTIONS }; /* in order of precedence */
+/* In order of precedence. */
+enum blob_action { BLOB_PASS, BLOB_DROP, BLOB_REJECT, BLOB_ALERT, BLOB_ACTIONS };
 
-/* Protocol classes; a rule has a mask of them, each has a list of rules without fast pattern. */
+/* blob_rule.reject: whom a reject rule tells that the connection is over. */
+#define BLOB_REJECT_SRC	 0x01
+#define BLOB_REJECT_DST	 0x02
+#define BLOB_REJECT_BOTH 0x03
+
+/* Protocol classes; a rule has a mask of them. */
 enum blob_class {
 	BLOB_CLASS_TCP,
 	BLOB_CLASS_UDP,
@@ -69,14 +77,45 @@ enum blob_class {
 	BLOB_CLASSES
 };
 
+/* Lists of rules without fast pattern: for packets one per class, one for streams, for transactions
+ * one per application protocol. */
+enum blob_group {
+	BLOB_GROUP_PACKET,
+	BLOB_GROUP_STREAM = BLOB_GROUP_PACKET + BLOB_CLASSES,
+	BLOB_GROUP_TX,
+	BLOB_GROUP_COUNT = BLOB_GROUP_TX + APP_PROTOS
+};
+
+/* What an automaton looks through. */
+enum blob_look { BLOB_LOOK_PACKET, BLOB_LOOK_STREAM, BLOB_LOOK_TX, BLOB_LOOKS };
+
+#define BLOB_TO_SERVER 0
+#define BLOB_TO_CLIENT 1
+
+struct blob_mpm {
+	uint8_t look;	   /* enum blob_look */
+	uint8_t direction; /* BLOB_TO_*; a packet without flow counts as to the server */
+	uint8_t of;	   /* packet: enum blob_class; stream: 0; transaction: enum app_buffer */
+	uint8_t zero;
+	uint32_t state_first, state_count; /* at least one; links and edges count from its first */
+};
+
+#define BLOB_MAX_MPM (2 * (BLOB_CLASSES + 1 + APP_BUFFERS))
+
 #define BLOB_RULE_BOTH_WAYS 0x0001 /* <> */
 #define BLOB_RULE_NOALERT   0x0002
 #define BLOB_RULE_IP_ONLY                                                                          \
 	0x0004 /* looked at once per direction of a flow; action holds for the flow */
-#define BLOB_RULE_FLOW	  0x0008 /* looked at for each packet; action holds for the flow */
-#define BLOB_RULE_STREAM  0x0010 /* has payload ops on a TCP stream; action holds for the flow */
-#define BLOB_RULE_PAYLOAD 0x0020 /* needs a payload */
-#define BLOB_RULE_FLAGS	  0x003f
+#define BLOB_RULE_FLOW	    0x0008 /* looked at for each packet; action holds for the flow */
+#define BLOB_RULE_STREAM    0x0010 /* has payload ops on a TCP stream; action holds for the flow */
+#define BLOB_RULE_PAYLOAD   0x0020 /* needs a payload */
+/* Where it is looked at; at least one of PACKET, STREAM and TX. */
+#define BLOB_RULE_PACKET    0x0040
+#define BLOB_RULE_TX	    0x0080 /* looked at for each transaction */
+#define BLOB_RULE_TO_SERVER 0x0100 /* only what the client sends */
+#define BLOB_RULE_TO_CLIENT 0x0200 /* only what the server sends */
+#define BLOB_RULE_ALWAYS    0x0400 /* has no fast pattern: stands in a list */
+#define BLOB_RULE_FLAGS	    0x07ff
 
 struct blob_rule {
 	uint32_t sid, gid, rev;
@@ -91,11 +130,22 @@ struct blob_rule {
 	uint32_t sport, dport;		/* port sets or BLOB_NONE */
 	struct blob_span msg, category; /* offsets within BLOB_STRINGS */
 	struct blob_list meta;
+	uint64_t buffers; /* bits 1 << enum app_buffer: a transaction's that it looks into */
+	uint8_t protos;	  /* bits 1 << enum app_proto that the flow must speak; 0: any */
+	uint8_t reject;	  /* BLOB_REJECT_* if that is the action, else 0 */
+	uint8_t zero[6];
 };
+
+_Static_assert(APP_BUFFERS <= 64, "buffers of a rule are a mask");
+_Static_assert(APP_PROTOS <= 8, "protocols of a rule are a mask");
+
+/* A rule's operations are in this order: those on the packet as a whole, those that look into
+ * buffers, group by group, and those that take effect when all others hold. */
+#define BLOB_OP_GROUP 0x80 /* in blob_op.buffer: a group begins here, with a cursor of 0 */
 
 struct blob_op {
 	uint8_t kind;	/* enum op_kind */
-	uint8_t buffer; /* enum op_buffer */
+	uint8_t buffer; /* enum app_buffer, and BLOB_OP_GROUP */
 	uint16_t flags;
 	uint32_t arg[7];
 };
@@ -147,6 +197,7 @@ struct blob {
 	const struct blob_port_range *port;
 	const struct blob_list *group;
 	const uint32_t *group_rule;
+	const struct blob_mpm *mpm;
 	const uint32_t *mpm_root;
 	const struct blob_state *state;
 	const uint32_t *edge;

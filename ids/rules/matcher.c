@@ -1,171 +1,233 @@
 #include <string.h>
 
-#include "ids/bytes.h"
+#include "ids/rules/header.h"
 #include "ids/rules/matcher.h"
 #include "ids/rules/op.h"
 
+/* A pass at work. */
 struct run {
 	struct matcher *m;
-	const struct packet *p;
-	const struct flow_ref *flow;
+	const struct look *look;
 	struct matches *out;
-	bool payload; /* the payload may be looked at */
-	uint32_t class_bit;
+	uint16_t pass; /* BLOB_RULE_PACKET, BLOB_RULE_STREAM or BLOB_RULE_TX */
+	bool payload;  /* the payload may be looked at */
+	/* Of a stream: where patterns' ends are kept for rules that do not match yet. */
+	struct matcher_stream *stream;
+	uint32_t hit_base;
 };
 
 uint64_t matcher_size(const struct blob *b)
 {
-	return ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
+	return candidates_size(b->count[BLOB_RULES]) + mpm_size(b) +
+	       ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
 }
 
-static enum blob_class class_of(const struct packet *p)
+void matcher_init(struct matcher *m, const struct blob *b, void *memory, struct ids_stats *stats)
 {
-	switch (p->proto) {
-	case PROTO_TCP:
-		return BLOB_CLASS_TCP;
-	case PROTO_UDP:
-		return BLOB_CLASS_UDP;
-	case PROTO_ICMP:
-		return BLOB_CLASS_ICMP4;
-	case PROTO_ICMPV6:
-		return BLOB_CLASS_ICMP6;
+	uint8_t *at = memory;
+
+	*m = (struct matcher){.blob = b, .stats = stats};
+	candidates_init(&m->candidates, at, b->count[BLOB_RULES]);
+	at += candidates_size(b->count[BLOB_RULES]);
+	mpm_init(&m->mpm, b, at);
+	at += mpm_size(b);
+	m->pattern_seen = (uint32_t *)(void *)at;
+}
+
+static unsigned direction(const struct look *look)
+{
+	return look->flow->flow && !look->flow->to_server ? BLOB_TO_CLIENT : BLOB_TO_SERVER;
+}
+
+static struct run begin(struct matcher *m, const struct look *look, uint16_t pass,
+			struct matches *out)
+{
+	if (++m->generation == 0) {
+		memset(m->pattern_seen, 0,
+		       ((size_t)m->blob->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t));
+		m->generation = 1;
 	}
-	return BLOB_CLASS_OTHER;
+	return (struct run){.m = m, .look = look, .out = out, .pass = pass};
 }
 
-static bool in_set4(const struct blob *b, struct blob_list set, uint32_t addr)
-{
-	const struct blob_range4 *r = b->address4 + set.first;
-	uint32_t low = 0, high = set.count;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (addr < r[mid].low)
-			high = mid;
-		else if (addr > r[mid].high)
-			low = mid + 1;
-		else
-			return true;
-	}
-	return false;
-}
-
-static bool in_set6(const struct blob *b, struct blob_list set, const uint8_t addr[16])
-{
-	const struct blob_range6 *r = b->address6 + set.first;
-	uint32_t low = 0, high = set.count;
-
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (memcmp(addr, r[mid].low, 16) < 0)
-			high = mid;
-		else if (memcmp(addr, r[mid].high, 16) > 0)
-			low = mid + 1;
-		else
-			return true;
-	}
-	return false;
-}
-
-static bool address_in(const struct blob *b, uint32_t set, const struct packet *p,
-		       const uint8_t addr[16])
-{
-	if (set == BLOB_NONE)
-		return true;
-	if (p->ip_version == 4)
-		return in_set4(b, b->address_set[set].v4, be32(addr));
-	return in_set6(b, b->address_set[set].v6, addr);
-}
-
-static bool port_in(const struct blob *b, uint32_t set, const struct packet *p, uint16_t port)
-{
-	const struct blob_port_range *r;
-	uint32_t low = 0, high;
-
-	if (set == BLOB_NONE)
-		return true;
-	if (!p->has_ports)
-		return false;
-	r = b->port + b->port_set[set].ranges.first;
-	high = b->port_set[set].ranges.count;
-	while (low < high) {
-		uint32_t mid = (low + high) / 2;
-
-		if (port < r[mid].low)
-			high = mid;
-		else if (port > r[mid].high)
-			low = mid + 1;
-		else
-			return true;
-	}
-	return false;
-}
-
-static bool ends_match(const struct blob *b, const struct blob_rule *r, const struct packet *p,
-		       bool swap)
-{
-	return port_in(b, r->sport, p, swap ? p->dp : p->sp) &&
-	       port_in(b, r->dport, p, swap ? p->sp : p->dp) &&
-	       address_in(b, r->src, p, swap ? p->dst : p->src) &&
-	       address_in(b, r->dst, p, swap ? p->src : p->dst);
-}
-
-static bool header_match(const struct run *run, const struct blob_rule *r)
-{
-	const struct blob *b = run->m->blob;
-	const struct packet *p = run->p;
-
-	if (!(r->classes & run->class_bit) || (r->ip_version && r->ip_version != p->ip_version))
-		return false;
-	if ((r->flags & BLOB_RULE_IP_ONLY) && run->flow->flow && !run->flow->first)
-		return false;
-	if ((r->flags & BLOB_RULE_PAYLOAD) && !run->payload)
-		return false;
-	return ends_match(b, r, p, false) ||
-	       ((r->flags & BLOB_RULE_BOTH_WAYS) && ends_match(b, r, p, true));
-}
-
-/* Keep the matches sorted; the first ones win. */
-static void add_match(struct run *run, uint32_t rule)
+/* Keep the matches sorted, each once; the first ones win. */
+static void add_match(struct run *run, uint32_t rule, bool silent)
 {
 	struct matches *out = run->out;
 	uint32_t at;
 
+	for (at = 0; at < out->count; at++)
+		if (out->rule[at] == rule)
+			return;
 	if (out->count == IDS_ALERTS_PER_PACKET) {
 		run->m->stats->alert_queue_overflow++;
 		if (out->rule[out->count - 1] < rule)
 			return;
 		out->count--;
 	}
-	for (at = out->count++; at > 0 && out->rule[at - 1] > rule; at--)
+	for (at = out->count++; at > 0 && out->rule[at - 1] > rule; at--) {
 		out->rule[at] = out->rule[at - 1];
+		out->silent[at] = out->silent[at - 1];
+	}
 	out->rule[at] = rule;
+	out->silent[at] = silent;
 }
 
-static void verify(struct run *run, uint32_t index)
+/* Everything that is known without looking at the conditions. */
+static bool may_match(const struct run *run, const struct blob_rule *r)
+{
+	const struct look *look = run->look;
+	const uint16_t other =
+		direction(look) == BLOB_TO_SERVER ? BLOB_RULE_TO_CLIENT : BLOB_RULE_TO_SERVER;
+
+	if (!(r->flags & run->pass) || (look->flow->flow && (r->flags & other)))
+		return false;
+	if (r->protos && !(r->protos >> look->proto & 1))
+		return false;
+	if ((r->flags & BLOB_RULE_IP_ONLY) && look->flow->flow && !look->flow->first)
+		return false;
+	if (run->pass == BLOB_RULE_PACKET && (r->flags & BLOB_RULE_PAYLOAD) && !run->payload)
+		return false;
+	return header_match(run->m->blob, r, look->packet);
+}
+
+/* True if the rule matches. */
+static bool verify(struct run *run, uint32_t index)
 {
 	struct matcher *m = run->m;
 	const struct blob_rule *r = &m->blob->rule[index];
-	struct inspect in = {.blob = m->blob, .packet = run->p, .flow = run->flow};
+	struct inspect in = {
+		.blob = m->blob,
+		.look = run->look,
+		.packet = run->look->packet,
+		.flow = run->look->flow,
+		.state = m->state,
+		.rule = index,
+		.in_stream = run->pass != BLOB_RULE_PACKET,
+	};
 
-	if (!header_match(run, r))
-		return;
+	if (!may_match(run, r))
+		return false;
 	m->stats->candidates++;
 	switch (inspect_rule(&in, r)) {
 	case INSPECT_MATCH:
-		add_match(run, index);
 		break;
 	case INSPECT_LIMIT:
 		m->stats->inspection_limit++;
-		break;
+		return false;
 	case INSPECT_NO:
-		break;
+		return false;
+	}
+	if (in.alert != EFFECT_NOTHING)
+		add_match(run, index, in.alert == EFFECT_SILENT);
+	return true;
+}
+
+static void add_group(struct run *run, unsigned group)
+{
+	const struct blob *b = run->m->blob;
+	struct blob_list l = b->group[group];
+
+	for (uint32_t i = 0; i < l.count; i++)
+		candidates_add(&run->m->candidates, b->group_rule[l.first + i]);
+}
+
+static void on_pattern(void *ctx, uint32_t pattern, size_t end)
+{
+	struct run *run = ctx;
+	struct matcher *m = run->m;
+	struct blob_list rules = m->blob->pattern[pattern];
+
+	(void)end;
+	if (m->pattern_seen[pattern] == m->generation)
+		return;
+	m->pattern_seen[pattern] = m->generation;
+	for (uint32_t i = 0; i < rules.count; i++)
+		candidates_add(&m->candidates, m->blob->pattern_rule[rules.first + i]);
+}
+
+static void scan(struct run *run, enum blob_look look, unsigned of, struct app_view view)
+{
+	uint32_t automaton = mpm_automaton(&run->m->mpm, look, direction(run->look), of);
+
+	if (automaton != MPM_NONE && view.len)
+		mpm_scan(&run->m->mpm, automaton, 0, view.at, view.len, on_pattern, run);
+}
+
+static void verify_all(struct run *run)
+{
+	uint32_t rule;
+
+	while (candidates_next(&run->m->candidates, &rule))
+		verify(run, rule);
+}
+
+void matcher_packet(struct matcher *m, const struct look *look, struct matches *out)
+{
+	const struct packet *p = look->packet;
+	enum blob_class class = header_class(p);
+	struct run run = begin(m, look, BLOB_RULE_PACKET, out);
+
+	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
+	 * engine leaves it out as well). */
+	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);
+	add_group(&run, BLOB_GROUP_PACKET + (unsigned)class);
+	if (run.payload)
+		scan(&run, BLOB_LOOK_PACKET, class, (struct app_view){p->payload, p->payload_len});
+	verify_all(&run);
+}
+
+/* --- streams ------------------------------------------------------------------------------------
+ */
+
+static void forget_pending(struct matcher_stream *s, uint32_t i)
+{
+	s->count--;
+	memmove(&s->rule[i], &s->rule[i + 1], (s->count - i) * sizeof(s->rule[0]));
+	memmove(&s->at[i], &s->at[i + 1], (s->count - i) * sizeof(s->at[0]));
+}
+
+static void drop_rule(struct matcher_stream *s, uint32_t rule)
+{
+	for (uint32_t i = 0; i < s->count; i++)
+		if (s->rule[i] == rule) {
+			forget_pending(s, i);
+			return;
+		}
+}
+
+static void keep_pending(struct run *run, uint32_t rule, uint32_t at)
+{
+	struct matcher_stream *s = run->stream;
+
+	drop_rule(s, rule);
+	if (s->count == MATCHER_PENDING) {
+		run->m->stats->pending_overflow++;
+		forget_pending(s, 0);
+	}
+	s->rule[s->count] = rule;
+	s->at[s->count++] = at;
+}
+
+/* Rules whose pattern has left the window cannot match any more; the others are tried again. */
+static void take_pending(struct run *run)
+{
+	struct matcher_stream *s = run->stream;
+	uint32_t begin = (uint32_t)run->look->window_at;
+
+	for (uint32_t i = 0; i < s->count;) {
+		/* The blob may be another one than the one that filled it in. */
+		if (s->at[i] - begin > run->look->window.len ||
+		    s->rule[i] >= run->m->blob->count[BLOB_RULES]) {
+			forget_pending(s, i);
+			continue;
+		}
+		candidates_add(&run->m->candidates, s->rule[i++]);
 	}
 }
 
-static void on_pattern(void *ctx, uint32_t pattern)
+/* Only a rule that waits for something behind its pattern is worth a second look. */
+static void on_stream_pattern(void *ctx, uint32_t pattern, size_t end)
 {
 	struct run *run = ctx;
 	struct matcher *m = run->m;
@@ -174,28 +236,131 @@ static void on_pattern(void *ctx, uint32_t pattern)
 	if (m->pattern_seen[pattern] == m->generation)
 		return;
 	m->pattern_seen[pattern] = m->generation;
-	for (uint32_t i = 0; i < rules.count; i++)
-		verify(run, m->blob->pattern_rule[rules.first + i]);
+	for (uint32_t i = 0; i < rules.count; i++) {
+		uint32_t rule = m->blob->pattern_rule[rules.first + i];
+
+		candidates_add(&m->candidates, rule);
+		if (m->blob->rule[rule].op_count > 1 && may_match(run, &m->blob->rule[rule]))
+			keep_pending(run, rule, run->hit_base + (uint32_t)end);
+	}
 }
 
-void matcher_run(struct matcher *m, const struct packet *p, const struct flow_ref *flow,
-		 struct matches *out)
+void matcher_stream(struct matcher *m, const struct look *look, uint32_t fresh,
+		    struct matcher_stream *s, struct matches *out)
 {
-	enum blob_class class = class_of(p);
-	struct blob_list always = m->blob->group[class];
-	struct run run = {.m = m, .p = p, .flow = flow, .out = out, .class_bit = 1u << class};
+	uint32_t automaton = mpm_automaton(&m->mpm, BLOB_LOOK_STREAM, direction(look), 0);
+	struct run run = begin(m, look, BLOB_RULE_STREAM, out);
+	uint32_t old = look->window.len - fresh, rule;
 
-	out->count = 0;
-	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
-	 * engine leaves it out as well). */
-	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);
-	for (uint32_t i = 0; i < always.count; i++)
-		verify(&run, m->blob->group_rule[always.first + i]);
-	if (!run.payload)
+	if (fresh > look->window.len || !look->window.len)
 		return;
-	if (++m->generation == 0) {
-		memset(m->pattern_seen, 0, matcher_size(m->blob));
-		m->generation = 1;
+	run.stream = s;
+	run.hit_base = (uint32_t)look->window_at + old;
+	take_pending(&run);
+	if (automaton != MPM_NONE && fresh)
+		s->mpm = mpm_scan(&m->mpm, automaton, s->mpm, look->window.at + old, fresh,
+				  on_stream_pattern, &run);
+	if (fresh)
+		add_group(&run, BLOB_GROUP_STREAM);
+	while (candidates_next(&m->candidates, &rule))
+		if (verify(&run, rule))
+			drop_rule(s, rule);
+}
+
+/* --- transactions -------------------------------------------------------------------------------
+ */
+
+static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (list[i] == rule)
+			return true;
+	return false;
+}
+
+static void scan_buffer(struct run *run, unsigned which)
+{
+	const struct rule_source *source = run->look->source;
+	struct app_view view;
+
+	if (mpm_automaton(&run->m->mpm, BLOB_LOOK_TX, direction(run->look), which) == MPM_NONE)
+		return;
+	for (unsigned i = 0; i < INSPECT_MAX_STEPS; i++) {
+		if (!source->buffer(source->ctx, (enum app_buffer)which, i, &view))
+			return;
+		scan(run, BLOB_LOOK_TX, which, view);
+		if (!(app_buffers[which].flags & APP_BUFFER_MANY))
+			return;
 	}
-	mpm_scan(&m->mpm, p->payload, p->payload_len, on_pattern, &run);
+}
+
+static void scan_buffers(struct run *run, uint64_t buffers)
+{
+	if (!run->look->source || !run->look->source->buffer)
+		return;
+	for (unsigned i = 0; i < APP_BUFFERS; i++)
+		if (buffers >> i & 1)
+			scan_buffer(run, i);
+}
+
+/* May what the rule looks into be more next time? */
+static bool grows(const struct blob_rule *r)
+{
+	for (unsigned i = 0; i < APP_BUFFERS; i++)
+		if ((r->buffers >> i & 1) && (app_buffers[i].flags & APP_BUFFER_GROWS))
+			return true;
+	return r->flags & BLOB_RULE_PAYLOAD;
+}
+
+static void take_tx_pending(struct run *run, struct matcher_tx *tx)
+{
+	for (unsigned i = 0; i < tx->pending_count && i < MATCHER_TX_RULES; i++)
+		if (tx->pending[i] < run->m->blob->count[BLOB_RULES])
+			candidates_add(&run->m->candidates, tx->pending[i]);
+	tx->pending_count = 0;
+	if (tx->matched_count > MATCHER_TX_RULES)
+		tx->matched_count = MATCHER_TX_RULES;
+}
+
+static void keep_tx(struct run *run, struct matcher_tx *tx, uint32_t rule)
+{
+	if (run->m->blob->rule[rule].flags & BLOB_RULE_ALWAYS)
+		return; /* tried each time */
+	if (tx->pending_count == MATCHER_TX_RULES)
+		tx->overflow = true;
+	else
+		tx->pending[tx->pending_count++] = rule;
+}
+
+static void try_tx(struct run *run, struct matcher_tx *tx, uint32_t rule, bool done)
+{
+	if (listed(tx->matched, tx->matched_count, rule))
+		return;
+	if (tx->matched_count == MATCHER_TX_RULES)
+		run->m->stats->alert_queue_overflow++;
+	else if (verify(run, rule))
+		tx->matched[tx->matched_count++] = rule;
+	else if (!done && grows(&run->m->blob->rule[rule]))
+		keep_tx(run, tx, rule);
+}
+
+void matcher_tx(struct matcher *m, const struct look *look, uint64_t fresh, uint64_t ready,
+		bool done, struct matcher_tx *tx, struct matches *out)
+{
+	struct run run = begin(m, look, BLOB_RULE_TX, out);
+	uint32_t rule;
+
+	if (look->proto >= APP_PROTOS)
+		return;
+	take_tx_pending(&run, tx);
+	scan_buffers(&run, done && tx->overflow ? ready : fresh);
+	add_group(&run, BLOB_GROUP_TX + (unsigned)look->proto);
+	while (candidates_next(&m->candidates, &rule)) {
+		if (!may_match(&run, &m->blob->rule[rule]))
+			continue;
+		if (!done && (m->blob->rule[rule].buffers & ~ready))
+			keep_tx(&run, tx, rule);
+		else
+			try_tx(&run, tx, rule, done);
+	}
 }

@@ -7,6 +7,14 @@ const struct op ops[OP_KINDS] = {
 	[OP_ICODE] = {.name = "icode", .check = number_check, .packet = icode_packet},
 	[OP_TTL] = {.name = "ttl", .check = number_check, .packet = ttl_packet},
 	[OP_FLOW] = {.name = "flow", .check = flow_check, .packet = flow_packet},
+	[OP_BUFFER_LENGTH] = {.name = "length", .check = number_check, .payload = length_payload},
+	[OP_NUMBER] = {.name = "number",
+		       .check = source_number_check,
+		       .packet = source_number_packet},
+	[OP_EVENT] = {.name = "event", .check = event_check, .packet = event_packet},
+	[OP_APP_PROTOCOL] = {.name = "app-layer-protocol",
+			     .check = app_protocol_check,
+			     .packet = app_protocol_packet},
 };
 
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor)
@@ -18,19 +26,62 @@ enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, u
 	return ops[op->kind].payload(in, op, cursor);
 }
 
+/* A group's operations on one buffer. */
+static enum inspect_result inspect_group(struct inspect *in, const struct blob_op *op,
+					 enum app_buffer which)
+{
+	unsigned index = 0;
+
+	/* Each of several by itself: one of them must do for the whole group. */
+	do {
+		enum inspect_result r;
+
+		if (!inspect_buffer(in, which, index))
+			return INSPECT_NO;
+		r = inspect_from(in, op, 0);
+		if (r != INSPECT_NO)
+			return r;
+		/* So that a source without an end does not keep us. */
+		if (++in->steps > INSPECT_MAX_STEPS)
+			return INSPECT_LIMIT;
+		index++;
+	} while (app_buffers[which].flags & APP_BUFFER_MANY);
+	return INSPECT_NO;
+}
+
+static void take_effect(struct inspect *in, const struct blob_op *op, const struct blob_op *end)
+{
+	in->alert = EFFECT_ALERT;
+	for (; op != end; op++) {
+		enum effect effect = ops[op->kind].effect(in, op);
+
+		if (effect < in->alert)
+			in->alert = (uint8_t)effect;
+	}
+}
+
+/* blob_open has seen to it that packet operations come first and effects last, and that groups
+ * are marked. */
 enum inspect_result inspect_rule(struct inspect *in, const struct blob_rule *rule)
 {
-	const struct blob_op *op = in->blob->op + rule->op_first;
+	const struct blob_op *op = in->blob->op + rule->op_first, *end = op + rule->op_count;
 
-	in->end = op + rule->op_count;
 	in->steps = 0;
-	/* blob_open has seen to it that packet operations come first. */
-	for (; op != in->end && ops[op->kind].packet; op++)
+	in->base64 = (struct app_view){0};
+	for (; op != end && ops[op->kind].packet; op++)
 		if (!ops[op->kind].packet(in, op))
 			return INSPECT_NO;
-	if (op == in->end)
-		return INSPECT_MATCH;
-	in->buffer = in->packet->payload;
-	in->buffer_len = in->packet->payload_len;
-	return inspect_from(in, op, 0);
+	while (op != end && ops[op->kind].payload) {
+		const struct blob_op *first = op++;
+		enum inspect_result r;
+
+		while (op != end && ops[op->kind].payload && !(op->buffer & BLOB_OP_GROUP))
+			op++;
+		in->end = op;
+		r = inspect_group(in, first, first->buffer & (uint8_t)~BLOB_OP_GROUP);
+		if (r != INSPECT_MATCH)
+			return r;
+	}
+	take_effect(in, op, end);
+	return INSPECT_MATCH;
 }

@@ -1,23 +1,37 @@
 /* The operations a rule's conditions compile to.
  *
- * One const table, an entry per kind: name, check (is this record sound?), and one of two
- * functions: `packet` decides on the packet as a whole; `payload` looks into a buffer from a cursor
- * and goes on to the operations behind it, so that it can try another place when they fail. A
- * keyword is added by an entry here, one in keywords.c, and a file of its family.
+ * One const table, an entry per kind: name, check (is this record sound?), and one of three
+ * functions: `packet` decides on the packet (flow, transaction) as a whole; `payload` looks into a
+ * buffer from a cursor and goes on to the operations behind it, so that it can try another place
+ * when they fail; `effect` is done when the whole rule matches. A keyword is added by an entry
+ * here, one in keywords.c, and a file of its family.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ids/flow/flow.h"
-#include "ids/packet/packet.h"
 #include "ids/rules/blob.h"
+#include "ids/rules/look.h"
+#include "ids/rules/op_packet.h"
+#include "ids/rules/op_state.h"
+
+struct rule_state;
 
 /* Numbers are part of the blob format: append only. */
-enum op_kind { OP_CONTENT, OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL, OP_FLOW, OP_KINDS };
-
-enum op_buffer { OP_BUFFER_PAYLOAD, OP_BUFFERS };
+enum op_kind {
+	OP_CONTENT,
+	OP_DSIZE,
+	OP_ITYPE,
+	OP_ICODE,
+	OP_TTL,
+	OP_FLOW,
+	OP_BUFFER_LENGTH,
+	OP_NUMBER,
+	OP_EVENT,
+	OP_APP_PROTOCOL,
+	OP_KINDS
+};
 
 /* OP_CONTENT: arg 0 string offset, 1 length, 2 offset, 3 depth from the buffer's start (0: none),
  * 4 distance, 5 within (both signed). */
@@ -37,30 +51,32 @@ enum {
 #define CONTENT_F_ENDS		0x0020
 #define CONTENT_F_ALL		0x003f
 
-/* OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. */
+/* Number conditions: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. OP_NUMBER: arg 2 is
+ * enum rule_number. */
 #define NUMBER_F_NOT 0x0001
 
-/* OP_FLOW: arg 0 a mask of what must hold. */
-#define FLOW_F_TO_SERVER       0x01
-#define FLOW_F_TO_CLIENT       0x02
-#define FLOW_F_ESTABLISHED     0x04
-#define FLOW_F_NOT_ESTABLISHED 0x08
-#define FLOW_F_NO_FRAG	       0x10
-#define FLOW_F_ONLY_FRAG       0x20
-#define FLOW_F_ALL	       0x3fu
-
-/* A rule at work on a packet. */
+/* A rule at work. */
 struct inspect {
 	const struct blob *blob;
+	const struct look *look;
 	const struct packet *packet;
 	const struct flow_ref *flow;
-	const struct blob_op *end; /* behind the rule's last operation */
+	struct rule_state *state; /* bits and counters; NULL: none are kept */
+	uint32_t rule;		  /* its index */
+	bool in_stream;		  /* APP_PAYLOAD is the stream's window, not the packet's payload */
+	const struct blob_op *end; /* behind the group's last operation */
 	const uint8_t *buffer;
 	uint32_t buffer_len;
-	uint32_t steps; /* taken so far */
+	uint64_t buffer_at;	/* stream position of the buffer's first octet; 0 elsewhere */
+	struct app_view base64; /* what base64_decode left: buffer APP_BASE64_DATA */
+	uint32_t steps;		/* taken so far */
+	uint8_t alert;		/* enum effect, once the rule matched */
 };
 
 #define INSPECT_MAX_STEPS 3000 /* as Suricata's inspection-recursion-limit */
+
+/* What an effect leaves of the alert: nothing at all, the action alone, or all of it. */
+enum effect { EFFECT_NOTHING, EFFECT_SILENT, EFFECT_ALERT };
 
 enum inspect_result { INSPECT_NO, INSPECT_MATCH, INSPECT_LIMIT };
 
@@ -71,6 +87,7 @@ struct op {
 	bool (*packet)(const struct inspect *in, const struct blob_op *op);
 	enum inspect_result (*payload)(struct inspect *in, const struct blob_op *op,
 				       uint32_t cursor);
+	enum effect (*effect)(const struct inspect *in, const struct blob_op *op);
 };
 
 extern const struct op ops[OP_KINDS];
@@ -78,16 +95,25 @@ extern const struct op ops[OP_KINDS];
 /* The operations from `op` on, relative ones from `cursor` (an offset into the buffer). */
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor);
 
-/* All conditions of a rule behind its header. `in` has blob, packet and flow set. */
+/* All conditions of a rule behind its header, and its effects if they hold (then in->alert is set).
+ * `in` has blob, look, packet, flow, state, rule and in_stream set. */
 enum inspect_result inspect_rule(struct inspect *in, const struct blob_rule *rule);
 
-/* The families' functions, for the table. */
+/* Point `in` at the `index`-th buffer of that kind; false: not there. */
+bool inspect_buffer(struct inspect *in, enum app_buffer which, unsigned index);
+
+/* Does `value` fulfil a number condition? And is the record one? */
+bool number_holds(const struct blob_op *op, uint32_t value);
+const char *number_check(const struct blob *b, const struct blob_op *op);
+
+/* op_content.c */
 const char *content_check(const struct blob *b, const struct blob_op *op);
 enum inspect_result content_payload(struct inspect *in, const struct blob_op *op, uint32_t cursor);
-const char *number_check(const struct blob *b, const struct blob_op *op);
-bool dsize_packet(const struct inspect *in, const struct blob_op *op);
-bool itype_packet(const struct inspect *in, const struct blob_op *op);
-bool icode_packet(const struct inspect *in, const struct blob_op *op);
-bool ttl_packet(const struct inspect *in, const struct blob_op *op);
-const char *flow_check(const struct blob *b, const struct blob_op *op);
-bool flow_packet(const struct inspect *in, const struct blob_op *op);
+/* op_buffer.c: conditions on buffers and transactions as a whole */
+enum inspect_result length_payload(struct inspect *in, const struct blob_op *op, uint32_t cursor);
+const char *source_number_check(const struct blob *b, const struct blob_op *op);
+bool source_number_packet(const struct inspect *in, const struct blob_op *op);
+const char *event_check(const struct blob *b, const struct blob_op *op);
+bool event_packet(const struct inspect *in, const struct blob_op *op);
+const char *app_protocol_check(const struct blob *b, const struct blob_op *op);
+bool app_protocol_packet(const struct inspect *in, const struct blob_op *op);

@@ -59,7 +59,10 @@ static int64_t clamp(int64_t value, int64_t high)
 static bool window(const struct inspect *in, const struct blob_op *op, uint32_t cursor,
 		   uint32_t *from, uint32_t *to)
 {
-	int64_t low = op->arg[CONTENT_OFFSET], high = in->buffer_len;
+	/* Offset and depth count from the beginning of the stream, of which the buffer may be a
+	 * later part. */
+	int64_t at = (int64_t)(in->buffer_at & INT64_MAX);
+	int64_t low = op->arg[CONTENT_OFFSET] - at, high = in->buffer_len;
 
 	if (op->flags & (CONTENT_F_DISTANCE | CONTENT_F_WITHIN)) {
 		int64_t distance =
@@ -69,7 +72,7 @@ static bool window(const struct inspect *in, const struct blob_op *op, uint32_t 
 		if (op->flags & CONTENT_F_WITHIN)
 			high = cursor + distance + (int32_t)op->arg[CONTENT_WITHIN];
 	} else if (op->arg[CONTENT_DEPTH]) {
-		high = op->arg[CONTENT_DEPTH];
+		high = op->arg[CONTENT_DEPTH] - at;
 	}
 	if (low > in->buffer_len || high < 0)
 		return false;

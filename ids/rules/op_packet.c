@@ -11,7 +11,7 @@ const char *number_check(const struct blob *b, const struct blob_op *op)
 	return NULL;
 }
 
-static bool number(const struct blob_op *op, uint32_t value)
+bool number_holds(const struct blob_op *op, uint32_t value)
 {
 	bool inside = value >= op->arg[0] && value <= op->arg[1];
 
@@ -20,22 +20,22 @@ static bool number(const struct blob_op *op, uint32_t value)
 
 bool dsize_packet(const struct inspect *in, const struct blob_op *op)
 {
-	return number(op, in->packet->payload_len);
+	return number_holds(op, in->packet->payload_len);
 }
 
 bool itype_packet(const struct inspect *in, const struct blob_op *op)
 {
-	return in->packet->has_icmp && number(op, in->packet->icmp_type);
+	return in->packet->has_icmp && number_holds(op, in->packet->icmp_type);
 }
 
 bool icode_packet(const struct inspect *in, const struct blob_op *op)
 {
-	return in->packet->has_icmp && number(op, in->packet->icmp_code);
+	return in->packet->has_icmp && number_holds(op, in->packet->icmp_code);
 }
 
 bool ttl_packet(const struct inspect *in, const struct blob_op *op)
 {
-	return number(op, in->packet->ttl);
+	return number_holds(op, in->packet->ttl);
 }
 
 const char *flow_check(const struct blob *b, const struct blob_op *op)

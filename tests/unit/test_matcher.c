@@ -14,8 +14,9 @@ struct found {
 	unsigned count[PATTERNS];
 };
 
-static void on_hit(void *ctx, uint32_t pattern)
+static void on_hit(void *ctx, uint32_t pattern, size_t end)
 {
+	(void)end;
 	((struct found *)ctx)->count[pattern]++;
 }
 
@@ -51,11 +52,12 @@ static uint32_t make_patterns(struct mpm_pattern *p, uint32_t want)
 		bool known = false;
 
 		memset(new, 0, sizeof(*new));
+		new->number = n;
 		new->len = 1 + random_below(tries % 7 == 0 ? BLOB_MAX_PATTERN : 5);
 		for (uint32_t i = 0; i < new->len; i++)
 			new->text[i] = (uint8_t)("ab\x80z"[random_below(4)]);
 		for (uint32_t i = 0; i < n; i++)
-			known |= memcmp(&p[i], new, sizeof(*new)) == 0;
+			known |= p[i].len == new->len &&memcmp(p[i].text, new->text, new->len) == 0;
 		n += !known;
 	}
 	return n;
@@ -73,7 +75,10 @@ static void test_automaton(void **state)
 		struct found found = {0};
 		uint8_t text[2000];
 		struct blob b = {0};
-		uint8_t memory[MPM_MEMORY] = {0};
+		static uint8_t memory[MPM_PAIRS];
+		struct blob_mpm head = {0};
+		struct found pieces = {0};
+		uint32_t at = 0;
 		struct mpm m;
 
 		mpm_build(patterns, n, &root, &states, &edges);
@@ -81,6 +86,9 @@ static void test_automaton(void **state)
 		b.state = (void *)states.at;
 		b.edge = (void *)edges.at;
 		b.pattern = lists;
+		b.mpm = &head;
+		head.state_count = (uint32_t)(states.len / sizeof(struct blob_state));
+		b.count[BLOB_MPM] = 1;
 		b.count[BLOB_MPM_ROOT] = (uint32_t)(root.len / 4);
 		b.count[BLOB_MPM_STATES] = (uint32_t)(states.len / sizeof(struct blob_state));
 		b.count[BLOB_MPM_EDGES] = (uint32_t)(edges.len / 4);
@@ -88,10 +96,25 @@ static void test_automaton(void **state)
 		assert_null(mpm_check(&b));
 		for (size_t i = 0; i < sizeof(text); i++)
 			text[i] = (uint8_t)("abAB\x80zc"[random_below(7)]);
+		memset(memory, 0, sizeof(memory));
+		assert_int_equal(mpm_size(&b), sizeof(memory));
 		mpm_init(&m, &b, memory);
-		mpm_scan(&m, text, sizeof(text), on_hit, &found);
-		for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(mpm_automaton(&m, BLOB_LOOK_PACKET, 0, 0), 0);
+		assert_int_equal(mpm_automaton(&m, BLOB_LOOK_PACKET, 1, 0), MPM_NONE);
+		mpm_scan(&m, 0, 0, text, sizeof(text), on_hit, &found);
+		/* In pieces of any size it finds the same. */
+		for (size_t i = 0, len; i < sizeof(text); i += len) {
+			len = 1 + random_below(9);
+			if (len > sizeof(text) - i)
+				len = sizeof(text) - i;
+			at = mpm_scan(&m, 0, at, text + i, len, on_hit, &pieces);
+		}
+		for (uint32_t i = 0; i < n; i++) {
 			assert_int_equal(found.count[i], naive(&patterns[i], text, sizeof(text)));
+			assert_int_equal(pieces.count[i], found.count[i]);
+		}
+		/* A state of another blob does no harm. */
+		mpm_scan(&m, 0, UINT32_MAX, text, sizeof(text), on_hit, &found);
 		free(root.at);
 		free(states.at);
 		free(edges.at);
@@ -102,9 +125,11 @@ static void test_automaton(void **state)
 /* A link or an edge that leads the wrong way would let a scan run for ever. */
 static void test_automaton_refused(void **state)
 {
-	struct mpm_pattern p[2] = {{.text = "abc", .len = 3}, {.text = "bc", .len = 2}};
+	struct mpm_pattern p[2] = {{.text = "abc", .len = 3},
+				   {.text = "bc", .len = 2, .number = 1}};
 	struct bytes root = {0}, states = {0}, edges = {0};
 	struct blob_list lists[2] = {0};
+	struct blob_mpm head = {0};
 	struct blob b = {0};
 	struct blob_state *s;
 
@@ -115,6 +140,9 @@ static void test_automaton_refused(void **state)
 	b.state = s;
 	b.edge = (void *)edges.at;
 	b.pattern = lists;
+	b.mpm = &head;
+	head.state_count = (uint32_t)(states.len / sizeof(*s));
+	b.count[BLOB_MPM] = 1;
 	b.count[BLOB_MPM_ROOT] = 256;
 	b.count[BLOB_MPM_STATES] = (uint32_t)(states.len / sizeof(*s));
 	b.count[BLOB_MPM_EDGES] = (uint32_t)(edges.len / 4);
@@ -139,6 +167,22 @@ static void test_automaton_refused(void **state)
 		assert_non_null(mpm_check(&b));
 		s[i] = saved;
 	}
+	for (unsigned i = 0; i < 6; i++) {
+		static const struct blob_mpm bad[] = {
+			{.look = BLOB_LOOKS, .state_count = 1},
+			{.direction = 2, .state_count = 1},
+			{.of = BLOB_CLASSES, .state_count = 1},
+			{.look = BLOB_LOOK_TX, .of = APP_BUFFERS, .state_count = 1},
+			{.state_count = 0},
+			{.state_first = 1, .state_count = UINT32_MAX},
+		};
+		struct blob_mpm saved = head;
+
+		head = bad[i];
+		assert_non_null(mpm_check(&b));
+		head = saved;
+	}
+	assert_null(mpm_check(&b));
 	((uint32_t *)edges.at)[0] = 1u << 8 | 'x'; /* upwards */
 	assert_non_null(mpm_check(&b));
 	free(root.at);

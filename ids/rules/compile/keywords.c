@@ -24,12 +24,18 @@ const struct keyword keywords[] = {
 	{"startswith", NULL, KEYWORD_NO_VALUE, kw_startswith},
 	{"endswith", NULL, KEYWORD_NO_VALUE, kw_endswith},
 	{"fast_pattern", NULL, 0, kw_fast_pattern},
+	{"uricontent", NULL, TEXT | KEYWORD_NEGATABLE, kw_uricontent},
+	{"tls.subject", NULL, TEXT | KEYWORD_NEGATABLE, kw_tls_subject},
+	{"tls.issuerdn", NULL, TEXT | KEYWORD_NEGATABLE, kw_tls_issuerdn},
+	{"tls.fingerprint", NULL, TEXT | KEYWORD_NEGATABLE, kw_tls_fingerprint},
+	{"urilen", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_urilen},
 	{"dsize", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_dsize},
 	{"itype", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_itype},
 	{"icode", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_icode},
 	{"ttl", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_ttl},
 	{"flow", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_flow},
 };
+_Static_assert(sizeof(keywords) / sizeof(keywords[0]) <= KEYWORDS_MAX, "more keywords than that");
 const size_t keyword_count = sizeof(keywords) / sizeof(keywords[0]);
 
 const struct keyword *keyword_find(const char *name)

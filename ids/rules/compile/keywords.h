@@ -20,6 +20,7 @@ struct keyword {
 	bool (*parse)(struct parse *p, char *value, bool negated);
 };
 
+#define KEYWORDS_MAX 128
 extern const struct keyword keywords[];
 extern const size_t keyword_count;
 
@@ -49,7 +50,24 @@ bool kw_endswith(struct parse *p, char *value, bool negated);
 bool kw_fast_pattern(struct parse *p, char *value, bool negated);
 /* Settle what only the whole rule tells (called once, at its end). */
 bool content_finish(struct parse *p);
+/* kw_buffer.c: which buffer conditions look into. The keywords are the names in app_buffers, and a
+ * few that say more. */
+bool buffer_keyword(const char *name);
+bool kw_buffer(struct parse *p, const char *name, const char *value);
+bool kw_uricontent(struct parse *p, char *value, bool negated);
+bool kw_tls_subject(struct parse *p, char *value, bool negated);
+bool kw_tls_issuerdn(struct parse *p, char *value, bool negated);
+bool kw_tls_fingerprint(struct parse *p, char *value, bool negated);
+bool kw_urilen(struct parse *p, char *value, bool negated);
+/* passes.c: where the rule is looked at; false (refused): it contradicts itself */
+bool passes_check(struct parse *p);
+/* snort.c: what Snort 3 writes in another way */
+bool snort_option(const char *name);
+bool snort_parse(struct parse *p, const char *name, char *value);
 /* kw_packet.c: the packet as a whole */
+/* N, =N, !N, !=N, <N, <=N, >N, >=N, N<>M and N-M (both between, ends excluded) into the number
+ * condition `op`. `value` is changed. */
+bool parse_range(struct parse *p, const char *name, char *value, uint64_t max, struct blob_op *op);
 bool kw_dsize(struct parse *p, char *value, bool negated);
 bool kw_itype(struct parse *p, char *value, bool negated);
 bool kw_icode(struct parse *p, char *value, bool negated);

@@ -258,18 +258,28 @@ static bool finish_one(struct parse *p, struct rule_op *o, struct rule_op *befor
 	return true;
 }
 
+/* What comes before a content counts only within its group. */
+static struct rule_op *content_before(struct rule *r, size_t i)
+{
+	const struct rule_op *o = &r->op[i];
+
+	while (i-- > 0) {
+		struct rule_op *b = &r->op[i];
+
+		if (b->op.kind == OP_CONTENT && b->op.buffer == o->op.buffer &&
+		    b->instance == o->instance)
+			return b;
+	}
+	return NULL;
+}
+
 bool content_finish(struct parse *p)
 {
-	struct rule_op *before = NULL;
-
 	for (size_t i = 0; i < p->rule->op_count; i++) {
 		struct rule_op *o = &p->rule->op[i];
 
-		if (o->op.kind != OP_CONTENT)
-			continue;
-		if (!finish_one(p, o, before))
+		if (o->op.kind == OP_CONTENT && !finish_one(p, o, content_before(p->rule, i)))
 			return false;
-		before = o;
 	}
 	return true;
 }

@@ -55,13 +55,13 @@ static uint32_t make_child(struct trie *t, uint32_t at, uint8_t octet)
 	return fresh;
 }
 
-static void insert(struct trie *t, const struct mpm_pattern *p, uint32_t number)
+static void insert(struct trie *t, const struct mpm_pattern *p)
 {
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < p->len; i++)
 		at = make_child(t, at, p->text[i]);
-	t->node[at].pattern = number;
+	t->node[at].pattern = p->number;
 }
 
 /* The state for the longest proper suffix of `at` + `octet`. */
@@ -130,7 +130,7 @@ void mpm_build(const struct mpm_pattern *patterns, uint32_t count, struct bytes 
 		return;
 	new_node(&t, 0, 0);
 	for (uint32_t i = 0; i < count; i++)
-		insert(&t, &patterns[i], i);
+		insert(&t, &patterns[i]);
 	link_states(&t);
 	for (unsigned octet = 0; octet < 256; octet++) {
 		uint32_t next = t.node[child_of(&t, 0, (uint8_t)octet)].number;

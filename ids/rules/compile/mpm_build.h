@@ -7,8 +7,9 @@
 struct mpm_pattern {
 	uint8_t text[BLOB_MAX_PATTERN]; /* lower case */
 	uint32_t len;			/* at least 1; patterns differ from each other */
+	uint32_t number;		/* under which it is reported */
 };
 
-/* Pattern i is reported as number i. Fills the three sections. */
+/* Append one automaton to the three sections. */
 void mpm_build(const struct mpm_pattern *patterns, uint32_t count, struct bytes *root,
 	       struct bytes *states, struct bytes *edges);

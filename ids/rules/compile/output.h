@@ -10,7 +10,9 @@
 struct output_rule {
 	struct blob_rule rule;
 	uint32_t number;  /* order of reading */
-	uint32_t pattern; /* fast pattern, or BLOB_NONE */
+	uint8_t order[4]; /* within an action: who sets flowbits before who reads them, ... */
+	struct mpm_pattern fast; /* unless BLOB_RULE_ALWAYS */
+	uint8_t fast_buffer;	 /* enum app_buffer */
 };
 
 /* An expression met before and the set it became. */
@@ -30,10 +32,8 @@ struct output {
 	struct output_rule *rule;
 	size_t count;
 	struct output_sets addresses, ports;
-	struct mpm_pattern *pattern;
-	uint32_t pattern_count;
-	uint32_t *pattern_hash, *sid_hash; /* open addressing; 0 is free, else index + 1 */
-	size_t pattern_slots, sid_slots;
+	uint32_t *sid_hash; /* open addressing; 0 is free, else index + 1 */
+	size_t sid_slots;
 };
 
 /* Take a parsed rule; false: refused, p->reason says why. */
@@ -41,4 +41,13 @@ bool output_rule(struct output *o, struct parse *p);
 /* Variables changed: expressions mean something else now. */
 void output_forget_sets(struct output *o);
 int output_blob(struct output *o, void **blob, size_t *len, struct compile_totals *totals);
+/* output_sets.c: write the set of an expression, once; false: refused. */
+bool output_address_set(struct output *o, struct parse *p, const char *text, uint32_t *set);
+bool output_port_set(struct output *o, struct parse *p, const char *text, uint32_t *set);
+/* output_mpm.c: the automata and the rules of their patterns, when all rules are in order. */
+void output_automata(struct output *o);
+/* Append a text to the strings. */
+struct blob_span output_string(struct output *o, const void *text, size_t len);
+/* How many elements of `size` a section has so far. */
+uint32_t output_elements(const struct output *o, enum blob_section which, size_t size);
 void output_free(struct output *o);

@@ -10,6 +10,7 @@
 
 #define ALL_CLASSES ((1u << BLOB_CLASSES) - 1)
 #define C(class)    (1u << BLOB_CLASS_##class)
+#define P(proto)    (1u << APP_##proto)
 
 bool refuse(struct parse *p, const char *format, ...)
 {
@@ -24,29 +25,85 @@ bool refuse(struct parse *p, const char *format, ...)
 static const struct {
 	const char *name;
 	enum blob_action action;
+	uint8_t reject;
 } actions[] = {
-	{"alert", BLOB_ALERT},
-	{"drop", BLOB_DROP},
-	{"pass", BLOB_PASS},
+	{"alert", BLOB_ALERT, 0},
+	{"drop", BLOB_DROP, 0},
+	{"pass", BLOB_PASS, 0},
+	{"reject", BLOB_REJECT, BLOB_REJECT_SRC},
+	{"rejectsrc", BLOB_REJECT, BLOB_REJECT_SRC},
+	{"rejectdst", BLOB_REJECT, BLOB_REJECT_DST},
+	{"rejectboth", BLOB_REJECT, BLOB_REJECT_BOTH},
+	{"block", BLOB_DROP, 0}, /* Snort 3's name */
 };
+
+#define PACKETS 0x01 /* looks at packets, not at streams */
+#define STREAM	0x02 /* the other way round */
 
 static const struct {
 	const char *name;
 	uint8_t classes, ip_version;
-	bool packets_only;
+	uint8_t protos, flags;
 } protocols[] = {
-	{"ip", ALL_CLASSES, 0, false},
-	{"ip4", ALL_CLASSES, 4, false},
-	{"ipv4", ALL_CLASSES, 4, false},
-	{"ip6", ALL_CLASSES, 6, false},
-	{"ipv6", ALL_CLASSES, 6, false},
-	{"tcp", C(TCP), 0, false},
-	{"tcp-pkt", C(TCP), 0, true},
-	{"udp", C(UDP), 0, false},
-	{"icmp", C(ICMP4) | C(ICMP6), 0, false},
-	{"icmpv4", C(ICMP4), 0, false},
-	{"icmpv6", C(ICMP6), 0, false},
-	{"ipv6-icmp", C(ICMP6), 0, false},
+	{"ip", ALL_CLASSES, 0, 0, 0},
+	{"ip4", ALL_CLASSES, 4, 0, 0},
+	{"ipv4", ALL_CLASSES, 4, 0, 0},
+	{"ip6", ALL_CLASSES, 6, 0, 0},
+	{"ipv6", ALL_CLASSES, 6, 0, 0},
+	{"pkthdr", ALL_CLASSES, 0, 0, PACKETS},
+	{"tcp", C(TCP), 0, 0, 0},
+	{"tcp-pkt", C(TCP), 0, 0, PACKETS},
+	{"tcp-stream", C(TCP), 0, 0, STREAM},
+	{"udp", C(UDP), 0, 0, 0},
+	{"icmp", C(ICMP4) | C(ICMP6), 0, 0, 0},
+	{"icmpv4", C(ICMP4), 0, 0, 0},
+	{"icmpv6", C(ICMP6), 0, 0, 0},
+	{"ipv6-icmp", C(ICMP6), 0, 0, 0},
+	{"http", C(TCP), 0, P(HTTP), 0},
+	{"http1", C(TCP), 0, P(HTTP), 0},
+	{"dns", C(TCP) | C(UDP), 0, P(DNS), 0},
+	{"tls", C(TCP), 0, P(TLS), 0},
+	{"ssl", C(TCP), 0, P(TLS), 0},
+};
+
+/* Known to Suricata or Snort, but there is no parser that would tell them from others. */
+static const char *const unparsed[] = {
+	"smtp",
+	"ftp",
+	"ftp-data",
+	"ssh",
+	"smb",
+	"dcerpc",
+	"nfs",
+	"tftp",
+	"ike",
+	"ikev2",
+	"krb5",
+	"snmp",
+	"sip",
+	"rdp",
+	"rfb",
+	"mqtt",
+	"modbus",
+	"enip",
+	"dnp3",
+	"ntp",
+	"dhcp",
+	"telnet",
+	"imap",
+	"pop3",
+	"http2",
+	"quic",
+	"pgsql",
+	"ldap",
+	"bittorrent-dht",
+	"websocket",
+	"doh2",
+	"sctp",
+	"esp",
+	"gre",
+	"arp",
+	"file",
 };
 
 static bool set_action(struct parse *p, const char *word)
@@ -54,6 +111,7 @@ static bool set_action(struct parse *p, const char *word)
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strcmp(word, actions[i].name) == 0) {
 			p->rule->action = actions[i].action;
+			p->rule->reject = actions[i].reject;
 			return true;
 		}
 	return refuse(p, "action %s is not supported yet", word);
@@ -61,14 +119,56 @@ static bool set_action(struct parse *p, const char *word)
 
 static bool set_protocol(struct parse *p, const char *word)
 {
+	struct rule *r = p->rule;
+
+	/* Snort 3's rules for files speak about what file.data shows. */
+	if (p->dialect == DIALECT_SNORT && strcmp(word, "file") == 0)
+		word = "tcp";
 	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
 		if (strcmp(word, protocols[i].name) == 0) {
-			p->rule->classes = protocols[i].classes;
-			p->rule->ip_version = protocols[i].ip_version;
-			p->rule->packets_only = protocols[i].packets_only;
+			r->classes = protocols[i].classes;
+			r->ip_version = protocols[i].ip_version;
+			r->protos = protocols[i].protos;
+			r->packets_only = protocols[i].flags & PACKETS;
+			r->stream_only = protocols[i].flags & STREAM;
 			return true;
 		}
-	return refuse(p, "protocol %s is not supported yet", word);
+	for (size_t i = 0; i < sizeof(unparsed) / sizeof(unparsed[0]); i++)
+		if (strcmp(word, unparsed[i]) == 0)
+			return refuse(p,
+				      "protocol %s is not parsed (ip, tcp and udp rules can look "
+				      "into its payload)",
+				      word);
+	return refuse(p, "protocol %s is unknown", word);
+}
+
+bool rule_set_proto(struct parse *p, const char *keyword, enum app_proto proto)
+{
+	if (p->rule->protos && !(p->rule->protos >> proto & 1))
+		return refuse(p, "%s in a rule for another protocol", keyword);
+	p->rule->protos = (uint8_t)(1u << proto);
+	return true;
+}
+
+bool rule_set_buffer(struct parse *p, enum app_buffer buffer)
+{
+	const struct app_buffer_info *info = &app_buffers[buffer];
+	struct rule *r = p->rule;
+
+	if (info->proto != APP_UNKNOWN &&
+	    !rule_set_proto(p, info->name, (enum app_proto)info->proto))
+		return false;
+	r->buffer = (uint8_t)buffer;
+	r->instance = info->flags & APP_BUFFER_MANY ? ++r->instances : 0;
+	return true;
+}
+
+bool rule_has_op(const struct rule *r, enum op_kind kind)
+{
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->op[i].op.kind == kind)
+			return true;
+	return false;
 }
 
 struct rule_op *rule_add_op(struct parse *p, enum op_kind kind)
@@ -83,6 +183,8 @@ struct rule_op *rule_add_op(struct parse *p, enum op_kind kind)
 	o = &r->op[r->op_count++];
 	memset(o, 0, sizeof(*o));
 	o->op.kind = (uint8_t)kind;
+	o->op.buffer = r->buffer;
+	o->instance = r->instance;
 	return o;
 }
 
@@ -157,27 +259,13 @@ static bool plain_value(struct parse *p, const struct keyword *k, char **value, 
 	return true;
 }
 
-static bool parse_option(struct parse *p, char *text, uint64_t *seen)
+static bool known_option(struct parse *p, const struct keyword *k, char *value, uint8_t *seen)
 {
-	char *colon = strchr(text, ':'), *value = NULL;
-	const struct keyword *k;
 	bool negated = false;
-	uint64_t bit;
 
-	if (colon) {
-		*colon = '\0';
-		value = trim(colon + 1);
-	}
-	text = trim(text);
-	k = keyword_find(text);
-	if (!k)
-		return refuse(p, "keyword %s is not supported yet", text);
-	bit = 1ull << (k - keywords);
-	if ((k->flags & KEYWORD_ONCE) && (*seen & bit))
+	if ((k->flags & KEYWORD_ONCE) && seen[k - keywords])
 		return refuse(p, "%s given twice", k->name);
-	*seen |= bit;
-	if (value && !*value)
-		value = NULL;
+	seen[k - keywords] = 1;
 	if (value && (k->flags & KEYWORD_NO_VALUE))
 		return refuse(p, "%s takes no value", k->name);
 	if (!value && (k->flags & KEYWORD_VALUE))
@@ -185,6 +273,28 @@ static bool parse_option(struct parse *p, char *text, uint64_t *seen)
 	if (value && !plain_value(p, k, &value, &negated))
 		return false;
 	return k->parse(p, value, negated);
+}
+
+static bool parse_option(struct parse *p, char *text, uint8_t *seen)
+{
+	char *colon = strchr(text, ':'), *value = NULL;
+	const struct keyword *k;
+
+	if (colon) {
+		*colon = '\0';
+		value = trim(colon + 1);
+		if (!*value)
+			value = NULL;
+	}
+	text = trim(text);
+	if (p->dialect == DIALECT_SNORT && snort_option(text))
+		return snort_parse(p, text, value);
+	k = keyword_find(text);
+	if (k)
+		return known_option(p, k, value, seen);
+	if (!buffer_keyword(text))
+		return refuse(p, "keyword %s is not supported yet", text);
+	return kw_buffer(p, text, value);
 }
 
 /* The end of the option at `at`: its semicolon (one with a backslash before it belongs to the
@@ -219,7 +329,7 @@ static void find_sid(struct parse *p, char *at)
 
 static bool parse_options(struct parse *p, char *at)
 {
-	uint64_t seen = 0;
+	uint8_t seen[KEYWORDS_MAX] = {0};
 
 	for (at = trim(at); *at; at = trim(at)) {
 		char *end = option_end(at);
@@ -227,7 +337,7 @@ static bool parse_options(struct parse *p, char *at)
 		if (!end)
 			return refuse(p, "option without semicolon: %.40s", at);
 		*end = '\0';
-		if (*trim(at) && !parse_option(p, at, &seen)) {
+		if (*trim(at) && !parse_option(p, at, seen)) {
 			find_sid(p, end + 1);
 			return false;
 		}
@@ -242,7 +352,7 @@ static bool finish(struct parse *p)
 
 	if (!r->has_sid)
 		return refuse(p, "no sid");
-	if (!content_finish(p))
+	if (!content_finish(p) || !passes_check(p))
 		return false;
 	if (!r->has_priority)
 		r->priority = r->class ? r->class->priority : 3; /* Suricata's default */

@@ -10,20 +10,34 @@
 
 #define RULE_MAX_META 64
 
+/* Whose rule language: they differ in how buffers and options of contents are written. */
+enum dialect { DIALECT_SURICATA, DIALECT_SNORT };
+
 /* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
 struct rule_op {
 	struct blob_op op;
 	uint8_t *bytes; /* content as written; arg[CONTENT_LENGTH] octets */
 	bool offset, depth, distance, within, starts; /* given for this content */
+	bool written;				      /* by the output */
 	bool fast;				      /* chosen by fast_pattern */
 	uint16_t fast_from, fast_len;		      /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
+	/* Which of several uses of op.buffer, where each stands for a buffer of its own
+	 * (APP_BUFFER_MANY); else 0. Conditions with the same buffer and instance are a group. */
+	uint8_t instance;
 };
 
 struct rule {
 	enum blob_action action;
 	uint8_t classes, ip_version;
 	bool packets_only; /* tcp-pkt, dsize, flow:no_stream: looks at packets, not at streams */
+	bool stream_only;  /* tcp-stream, flow:only_stream: the other way round */
+	bool transactions; /* has a condition on transactions that is not one on a buffer */
+	bool to_server, to_client; /* says that it is about this direction alone */
+	uint8_t protos;		   /* bits 1 << enum app_proto; 0: any */
+	uint8_t reject;		   /* BLOB_REJECT_* */
+	uint8_t buffer, instance;  /* what contents look into: set by sticky buffers */
+	uint8_t instances;	   /* given so far */
 	bool both_ways, noalert, negated_address;
 	bool has_sid, has_priority;
 	uint32_t sid, gid, rev;
@@ -42,6 +56,8 @@ struct rule {
 /* A rule's text at work. */
 struct parse {
 	const struct vars *vars;
+	struct names *names; /* of bits and counters; lives as long as the compiler */
+	enum dialect dialect;
 	struct rule *rule;
 	char reason[256]; /* why it is refused */
 };
@@ -56,6 +72,13 @@ void rule_free(struct rule *r);
 
 /* A new condition of `kind`, NULL (refused) if there are too many. */
 struct rule_op *rule_add_op(struct parse *p, enum op_kind kind);
+/* Is there a condition of `kind`? */
+bool rule_has_op(const struct rule *r, enum op_kind kind);
+/* The buffer that conditions look into from here on; false (refused): not one of this rule's
+ * protocols. */
+bool rule_set_buffer(struct parse *p, enum app_buffer buffer);
+/* The rule speaks about flows of this protocol; false (refused): it speaks about others. */
+bool rule_set_proto(struct parse *p, const char *keyword, enum app_proto proto);
 /* The content that a modifier speaks about, NULL (refused) if there is none. */
 struct rule_op *rule_last_content(struct parse *p, const char *keyword);
 

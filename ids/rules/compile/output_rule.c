@@ -1,0 +1,198 @@
+/* A parsed rule as records of the blob. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ids/bytes.h"
+#include "ids/rules/compile/output.h"
+#include "ids/rules/compile/passes.h"
+
+static void write_op(struct output *o, struct rule_op *c, bool group)
+{
+	c->written = true;
+	c->op.buffer = (uint8_t)(ops[c->op.kind].payload ? c->op.buffer : 0);
+	if (group)
+		c->op.buffer |= BLOB_OP_GROUP;
+	if (c->op.kind == OP_CONTENT)
+		c->op.arg[CONTENT_STRING] =
+			output_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+	bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
+}
+
+/* All of the group that begins with the i-th. */
+static void write_group(struct output *o, struct rule *r, size_t i)
+{
+	uint8_t buffer = r->op[i].op.buffer, instance = r->op[i].instance;
+	bool first = true;
+
+	for (; i < r->op_count; i++) {
+		struct rule_op *c = &r->op[i];
+
+		if (!ops[c->op.kind].payload || c->written || c->op.buffer != buffer ||
+		    c->instance != instance)
+			continue;
+		write_op(o, c, first);
+		first = false;
+	}
+}
+
+/* Packet conditions first: they are cheap, and the matcher relies on it. Then the groups, each from
+ * its first condition on; then what takes effect, thresholds behind all else. */
+static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
+{
+	to->op_first = output_elements(o, BLOB_OPS, sizeof(struct blob_op));
+	to->op_count = (uint16_t)r->op_count;
+	for (size_t i = 0; i < r->op_count; i++)
+		if (ops[r->op[i].op.kind].packet)
+			write_op(o, &r->op[i], false);
+	for (size_t i = 0; i < r->op_count; i++)
+		if (ops[r->op[i].op.kind].payload && !r->op[i].written)
+			write_group(o, r, i);
+	for (size_t i = 0; i < r->op_count; i++)
+		if (!r->op[i].written)
+			write_op(o, &r->op[i], false);
+}
+
+/* Equal keys beside each other, otherwise in order: EVE shows one array for each key. */
+static void write_meta(struct output *o, const struct rule *r, struct blob_rule *to)
+{
+	bool done[RULE_MAX_META] = {false};
+
+	to->meta.first = output_elements(o, BLOB_META, sizeof(struct blob_meta));
+	to->meta.count = (uint32_t)r->meta_count;
+	for (size_t i = 0; i < r->meta_count; i++) {
+		for (size_t k = i; k < r->meta_count; k++) {
+			struct blob_meta m;
+
+			if (done[k] || strcmp(r->meta[i].key, r->meta[k].key) != 0)
+				continue;
+			done[k] = true;
+			m.key = output_string(o, r->meta[k].key, strlen(r->meta[k].key));
+			m.value = output_string(o, r->meta[k].value, strlen(r->meta[k].value));
+			bytes_add(&o->section[BLOB_META], &m, sizeof(m));
+		}
+	}
+}
+
+static uint16_t rule_flags(const struct rule *r)
+{
+	uint16_t flags = passes_flags(r);
+
+	if (r->both_ways)
+		flags |= BLOB_RULE_BOTH_WAYS;
+	if (r->noalert)
+		flags |= BLOB_RULE_NOALERT;
+	/* Nothing but addresses and ports: Suricata's IP-only rules, and those like them. */
+	if (r->op_count == 0 && !r->packets_only && !r->protos)
+		flags |= r->negated_address ? BLOB_RULE_FLOW : BLOB_RULE_IP_ONLY;
+	return flags;
+}
+
+static bool fast_pattern(const struct rule *r, struct output_rule *out)
+{
+	const struct rule_op *c = passes_fast_content(r);
+	struct mpm_pattern *p = &out->fast;
+
+	if (!c)
+		return false;
+	p->len = c->fast_len ? c->fast_len : c->op.arg[CONTENT_LENGTH];
+	if (p->len > BLOB_MAX_PATTERN)
+		p->len = BLOB_MAX_PATTERN;
+	for (uint32_t i = 0; i < p->len; i++)
+		p->text[i] = lower(c->bytes[c->fast_from + i]);
+	out->fast_buffer = c->op.buffer;
+	return true;
+}
+
+static bool write_rule(struct output *o, struct parse *p, struct output_rule *out)
+{
+	struct rule *r = p->rule;
+	struct blob_rule *to = &out->rule;
+	const char *msg = r->msg ? r->msg : "";
+	const char *category = r->class ? r->class->description : "";
+
+	if (!output_address_set(o, p, r->src, &to->src) ||
+	    !output_address_set(o, p, r->dst, &to->dst) ||
+	    !output_port_set(o, p, r->sport, &to->sport) ||
+	    !output_port_set(o, p, r->dport, &to->dport))
+		return false;
+	to->sid = r->sid;
+	to->gid = r->gid;
+	to->rev = r->rev;
+	to->action = (uint8_t)r->action;
+	to->classes = r->classes;
+	to->ip_version = r->ip_version;
+	to->priority = r->priority;
+	to->flags = rule_flags(r);
+	to->buffers = passes_buffers(r);
+	to->protos = r->protos;
+	to->reject = r->reject;
+	to->msg = output_string(o, msg, strlen(msg));
+	to->category = output_string(o, category, strlen(category));
+	if (!fast_pattern(r, out))
+		to->flags |= BLOB_RULE_ALWAYS;
+	write_ops(o, r, to);
+	write_meta(o, r, to);
+	return true;
+}
+
+static uint64_t sid_key(const struct output *o, uint32_t i)
+{
+	return mix64((uint64_t)o->rule[i].rule.gid << 32 | o->rule[i].rule.sid);
+}
+
+/* Make the table at least twice as large as what it holds. */
+static void fit(struct output *o)
+{
+	if (o->sid_slots && o->count * 2 < o->sid_slots)
+		return;
+	o->sid_slots = o->sid_slots ? o->sid_slots * 2 : 1024;
+	free(o->sid_hash);
+	o->sid_hash = grow(NULL, o->sid_slots * sizeof(*o->sid_hash));
+	memset(o->sid_hash, 0, o->sid_slots * sizeof(*o->sid_hash));
+	for (uint32_t i = 0; i < o->count; i++) {
+		size_t at = sid_key(o, i) & (o->sid_slots - 1);
+
+		while (o->sid_hash[at])
+			at = (at + 1) & (o->sid_slots - 1);
+		o->sid_hash[at] = i + 1;
+	}
+}
+
+/* The slot of this gid and sid: free, or the one that holds it. */
+static uint32_t *sid_slot(struct output *o, uint32_t gid, uint32_t sid)
+{
+	size_t at;
+
+	fit(o);
+	at = mix64((uint64_t)gid << 32 | sid) & (o->sid_slots - 1);
+	while (o->sid_hash[at]) {
+		const struct blob_rule *r = &o->rule[o->sid_hash[at] - 1].rule;
+
+		if (r->gid == gid && r->sid == sid)
+			break;
+		at = (at + 1) & (o->sid_slots - 1);
+	}
+	return &o->sid_hash[at];
+}
+
+bool output_rule(struct output *o, struct parse *p)
+{
+	struct output_rule out = {.number = (uint32_t)o->count};
+	uint32_t *slot = sid_slot(o, p->rule->gid, p->rule->sid), index = *slot;
+
+	if (index && o->rule[index - 1].rule.rev >= p->rule->rev)
+		return refuse(p, "duplicate sid");
+	if (!write_rule(o, p, &out))
+		return false;
+	if (index) {
+		/* A later revision takes the place of the earlier one. */
+		out.number = o->rule[index - 1].number;
+		o->rule[index - 1] = out;
+		return true;
+	}
+	*slot = (uint32_t)o->count + 1;
+	if ((o->count & (o->count - 1)) == 0)
+		o->rule = grow(o->rule, (o->count ? o->count * 2 : 1) * sizeof(*o->rule));
+	o->rule[o->count++] = out;
+	return true;
+}
