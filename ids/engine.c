@@ -214,7 +214,8 @@ static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t le
 		.config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns};
 
 	if (!packet_decode(&p, frame, len, ids->config.link, !ids->config.skip_checksums,
-			   &ids->stats))
+			   &ids->stats) ||
+	    p.reach == PACKET_LINK)
 		return IDS_PASS;
 	ref = flow_update(&ids->flows, &p, now_ns, &ids->stats);
 	if (ref.flow && ref.flow->action == FLOW_DROP) {
