@@ -3,16 +3,17 @@
 IDS_SRC := ids/engine.c \
 	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
-	ids/flow/flow.c ids/flow/stream_event.c ids/app/buffer.c \
+	ids/flow/flow.c ids/flow/stream_event.c ids/app/buffer.c ids/app/event.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/header.c ids/rules/candidates.c \
-	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c ids/rules/op_buffer.c
+	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c ids/rules/op_buffer.c \
+	ids/rules/op_field.c ids/rules/op_process.c
 SENTRY_SRC += $(IDS_SRC)
 
 VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
-	kw_buffer.c kw_meta.c kw_packet.c mpm_build.c options.c output.c output_mpm.c output_rule.c \
-	output_sets.c parse.c passes.c policy.c policy_values.c sets.c snort.c text.c vars.c) hv/policy_text.c
+	kw_app.c kw_buffer.c kw_header.c kw_meta.c kw_packet.c mpm_build.c options.c output.c output_mpm.c output_rule.c \
+	output_sets.c parse.c passes.c policy.c policy_values.c reasons.c sets.c snort.c text.c vars.c) hv/policy_text.c
 
 HOST_TOOLS += vigilc vigil-replay
 vigilc_SRC := tools/vigilc/main.c $(VIGILC_SRC) $(IDS_SRC)

@@ -115,7 +115,8 @@ struct blob_mpm {
 #define BLOB_RULE_TO_SERVER 0x0100 /* only what the client sends */
 #define BLOB_RULE_TO_CLIENT 0x0200 /* only what the server sends */
 #define BLOB_RULE_ALWAYS    0x0400 /* has no fast pattern: stands in a list */
-#define BLOB_RULE_FLAGS	    0x07ff
+#define BLOB_RULE_DECODE    0x0800 /* asks what is wrong with the packet: even without IP */
+#define BLOB_RULE_FLAGS	    0x0fff
 
 struct blob_rule {
 	uint32_t sid, gid, rev;

@@ -88,6 +88,9 @@ static bool may_match(const struct run *run, const struct blob_rule *r)
 		return false;
 	if (run->pass == BLOB_RULE_PACKET && (r->flags & BLOB_RULE_PAYLOAD) && !run->payload)
 		return false;
+	/* Of a packet without a sound IP header nothing means anything but what is wrong. */
+	if (look->packet->reach == PACKET_LINK && !(r->flags & BLOB_RULE_DECODE))
+		return false;
 	return header_match(run->m->blob, r, look->packet);
 }
 

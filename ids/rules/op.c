@@ -15,6 +15,13 @@ const struct op ops[OP_KINDS] = {
 	[OP_APP_PROTOCOL] = {.name = "app-layer-protocol",
 			     .check = app_protocol_check,
 			     .packet = app_protocol_packet},
+	[OP_FIELD] = {.name = "field", .check = field_check, .packet = field_packet},
+	[OP_BITS] = {.name = "bits", .check = bits_check, .packet = bits_packet},
+	[OP_SAMEIP] = {.name = "sameip", .check = plain_check, .packet = sameip_packet},
+	[OP_STREAM_SIZE] = {.name = "stream_size",
+			    .check = stream_size_check,
+			    .packet = stream_size_packet},
+	[OP_PROCESS] = {.name = "process", .check = process_check, .packet = process_packet},
 };
 
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor)

@@ -16,7 +16,6 @@ static bool set_view(struct inspect *in, const uint8_t *at, uint32_t len)
 static bool packet_buffer(struct inspect *in, enum app_buffer which)
 {
 	const struct packet *p = in->packet;
-	const uint8_t *end = p->frame + p->len, *upper = p->payload ? p->payload : end;
 	static const struct {
 		uint8_t version, proto; /* 0: any */
 	} headers[APP_BUFFERS] = {
@@ -31,11 +30,9 @@ static bool packet_buffer(struct inspect *in, enum app_buffer which)
 
 	if ((version && version != p->ip_version) || (proto && proto != p->proto))
 		return false;
-	if (!proto) {
-		upper = p->l4 ? p->l4 : end;
-		return p->ip && upper >= p->ip && set_view(in, p->ip, (uint32_t)(upper - p->ip));
-	}
-	return p->l4 && upper >= p->l4 && set_view(in, p->l4, (uint32_t)(upper - p->l4));
+	if (!proto)
+		return p->ip && set_view(in, p->ip, p->ip_header_len);
+	return p->l4 && set_view(in, p->l4, p->l4_header_len);
 }
 
 static bool process_buffer(struct inspect *in, enum app_buffer which)
@@ -109,6 +106,8 @@ bool event_packet(const struct inspect *in, const struct blob_op *op)
 {
 	const struct rule_source *source = in->look->source;
 
+	if (op->arg[0] == RULE_EVENT_DECODE)
+		return packet_event_has(&in->packet->events, op->arg[1]);
 	return source && source->event &&
 	       source->event(source->ctx, (enum rule_event)op->arg[0], op->arg[1]);
 }

@@ -2,6 +2,8 @@
  *
  *   vigilc -S FILE [-S FILE] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] -o OUT.vrb
  *   vigilc -S FILE ... --check      compile, write nothing
+ *   ... --summary                   count the reasons of refusal on stdout, the most frequent first
+ *   ... --dialect snort             the files are Snort 3 rules
  *   vigilc --policy VIGIL.CFG [-S FILE ...] -o OUT.vrb      the policy lines that stand there, too
  *   vigilc --verify BLOB.vrb        is this blob sound?
  *
@@ -20,7 +22,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: vigilc -S FILE [-S FILE] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] "
 	      "-o OUT.vrb\n"
-	      "       vigilc -S FILE [...] --check\n"
+	      "       vigilc -S FILE [...] --check [--summary] [--dialect suricata|snort]\n"
 	      "       vigilc --policy VIGIL.CFG [-S FILE] [...] -o OUT.vrb\n"
 	      "       vigilc --verify BLOB.vrb\n",
 	      to);
@@ -75,6 +77,7 @@ int main(int argc, char **argv)
 	static const struct option long_options[] = {
 		{"var", required_argument, NULL, 'v'},	  {"vars", required_argument, NULL, 'V'},
 		{"strict", no_argument, NULL, 's'},	  {"check", no_argument, NULL, 'c'},
+		{"summary", no_argument, NULL, 'm'},	  {"dialect", required_argument, NULL, 'd'},
 		{"policy", required_argument, NULL, 'p'}, {"verify", required_argument, NULL, 'y'},
 		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 	};
@@ -105,6 +108,12 @@ int main(int argc, char **argv)
 			break;
 		case 'c':
 			check = true;
+			break;
+		case 'm':
+			options.summary = options.quiet = true;
+			break;
+		case 'd':
+			ok = options_dialect(&options, optarg);
 			break;
 		case 'p':
 			ok = !options.policy;
@@ -141,6 +150,7 @@ int main(int argc, char **argv)
 	}
 done:
 	compiler_free(c);
+	options_free(&options);
 	free(file);
 	return status;
 }

@@ -14,6 +14,7 @@ struct compiler {
 	compile_refused refused;
 	void *ctx;
 	struct vars vars;
+	enum dialect dialect;
 	struct output out;
 	struct compile_totals totals;
 };
@@ -36,6 +37,11 @@ void compiler_free(struct compiler *c)
 	free(c);
 }
 
+void compiler_dialect(struct compiler *c, enum dialect dialect)
+{
+	c->dialect = dialect;
+}
+
 void compiler_var(struct compiler *c, const char *name, const char *value)
 {
 	vars_set(&c->vars, name, value);
@@ -50,7 +56,7 @@ const struct compile_totals *compiler_totals(const struct compiler *c)
 static void one_rule(struct compiler *c, const char *file, unsigned line, const char *text)
 {
 	struct rule rule;
-	struct parse p = {.vars = &c->vars, .rule = &rule};
+	struct parse p = {.vars = &c->vars, .rule = &rule, .dialect = c->dialect};
 
 	if (rule_parse(&p, text) && output_rule(&c->out, &p)) {
 		c->totals.taken++;

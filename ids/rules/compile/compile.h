@@ -7,6 +7,9 @@
 
 struct compiler;
 
+/* Whose rule language: they differ in how buffers and options of contents are written. */
+enum dialect { DIALECT_SURICATA, DIALECT_SNORT };
+
 /* One refused rule. `sid` is 0 if it was not met. */
 typedef void (*compile_refused)(void *ctx, const char *file, unsigned line, uint32_t sid,
 				const char *reason);
@@ -19,6 +22,9 @@ struct compile_totals {
 
 struct compiler *compiler_new(compile_refused refused, void *ctx);
 void compiler_free(struct compiler *c);
+
+/* The dialect of what is compiled from here on; at first Suricata's. */
+void compiler_dialect(struct compiler *c, enum dialect dialect);
 
 /* Set a variable; rules compiled later see it. */
 void compiler_var(struct compiler *c, const char *name, const char *value);

@@ -75,8 +75,10 @@ bool options_vars_file(struct compiler *c, const char *path)
 static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t sid,
 			 const char *reason)
 {
-	const struct rule_options *options = ctx;
+	struct rule_options *options = ctx;
 
+	if (options->summary)
+		reasons_add(&options->reasons, reason);
 	/* A line of policy has no sid, and is never left out in silence. */
 	if (options->quiet && !options->strict && file != options->policy)
 		return;
@@ -86,17 +88,34 @@ static void tell_refused(void *ctx, const char *file, unsigned line, uint32_t si
 		fprintf(stderr, "%s:%u: refused: %s\n", file, line, reason);
 }
 
-struct compiler *options_compiler(const struct rule_options *options)
+bool options_dialect(struct rule_options *options, const char *text)
 {
-	return compiler_new(tell_refused, (void *)(uintptr_t)options);
+	options->dialect = DIALECT_SNORT;
+	if (strcmp(text, "snort") == 0 || strcmp(text, "snort3") == 0)
+		return true;
+	options->dialect = DIALECT_SURICATA;
+	if (strcmp(text, "suricata") == 0)
+		return true;
+	fprintf(stderr, "--dialect needs suricata or snort, not %s\n", text);
+	return false;
 }
 
-bool options_compile(struct compiler *c, const struct rule_options *options, void **blob,
-		     size_t *len)
+struct compiler *options_compiler(struct rule_options *options)
+{
+	return compiler_new(tell_refused, options);
+}
+
+void options_free(struct rule_options *options)
+{
+	reasons_free(&options->reasons);
+}
+
+bool options_compile(struct compiler *c, struct rule_options *options, void **blob, size_t *len)
 {
 	const struct compile_totals *totals = compiler_totals(c);
 	int err;
 
+	compiler_dialect(c, options->dialect);
 	for (unsigned i = 0; i < options->files; i++) {
 		err = compiler_file(c, options->file[i]);
 		if (err) {
@@ -120,6 +139,8 @@ bool options_compile(struct compiler *c, const struct rule_options *options, voi
 	if (options->policy)
 		fprintf(stderr, ", %u lines of policy", totals->policy);
 	fputc('\n', stderr);
+	if (options->summary)
+		reasons_print(&options->reasons, stdout);
 	if (options->strict && totals->refused) {
 		free(*blob);
 		return false;

@@ -81,6 +81,9 @@ static uint16_t rule_flags(const struct rule *r)
 		flags |= BLOB_RULE_BOTH_WAYS;
 	if (r->noalert)
 		flags |= BLOB_RULE_NOALERT;
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->op[i].op.kind == OP_EVENT && r->op[i].op.arg[0] == RULE_EVENT_DECODE)
+			flags |= BLOB_RULE_DECODE;
 	/* Nothing but addresses and ports: Suricata's IP-only rules, and those like them. */
 	if (r->op_count == 0 && !r->packets_only && !r->protos)
 		flags |= r->negated_address ? BLOB_RULE_FLOW : BLOB_RULE_IP_ONLY;

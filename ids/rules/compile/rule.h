@@ -6,12 +6,10 @@
 #include <stdint.h>
 
 #include "ids/rules/blob.h"
+#include "ids/rules/compile/compile.h"
 #include "ids/rules/op.h"
 
 #define RULE_MAX_META 64
-
-/* Whose rule language: they differ in how buffers and options of contents are written. */
-enum dialect { DIALECT_SURICATA, DIALECT_SNORT };
 
 /* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
 struct rule_op {
