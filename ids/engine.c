@@ -49,7 +49,7 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 				((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
 	if (!memory || !ids->limit)
 		return -ENOMEM;
-	matcher_init(&ids->matcher, &ids->blob, memory, &ids->stats);
+	matcher_init(&ids->matcher, &ids->blob, memory, ids->config.seed, &ids->stats);
 	ids->rules = true;
 	return 0;
 }

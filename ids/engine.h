@@ -74,6 +74,7 @@ struct ids_stats {
 	uint64_t accepted, blocked;    /* verdicts */
 	uint64_t flows, flows_evicted; /* flow table: created, thrown out while alive */
 	uint64_t candidates;	       /* rules verified after the prefilter */
+	uint64_t state_evicted;	       /* bits, counters, thresholds thrown out while alive */
 	uint64_t pending_overflow;     /* rules given up that waited for more of a stream */
 };
 

@@ -8,11 +8,12 @@ IDS_SRC := ids/engine.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/header.c ids/rules/candidates.c \
 	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c ids/rules/op_buffer.c \
-	ids/rules/op_field.c ids/rules/op_process.c
+	ids/rules/op_field.c ids/rules/op_process.c ids/rules/op_state.c ids/rules/op_threshold.c \
+	ids/rules/state.c
 SENTRY_SRC += $(IDS_SRC)
 
 VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
-	kw_app.c kw_buffer.c kw_header.c kw_meta.c kw_packet.c mpm_build.c options.c output.c output_mpm.c output_rule.c \
+	kw_app.c kw_buffer.c kw_header.c kw_meta.c kw_packet.c kw_state.c kw_threshold.c names.c mpm_build.c options.c output.c output_mpm.c output_rule.c \
 	output_sets.c parse.c passes.c policy.c policy_values.c reasons.c sets.c snort.c text.c vars.c) hv/policy_text.c
 
 HOST_TOOLS += vigilc vigil-replay

@@ -18,11 +18,12 @@ struct run {
 
 uint64_t matcher_size(const struct blob *b)
 {
-	return candidates_size(b->count[BLOB_RULES]) + mpm_size(b) +
+	return candidates_size(b->count[BLOB_RULES]) + mpm_size(b) + state_size(b) +
 	       ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
 }
 
-void matcher_init(struct matcher *m, const struct blob *b, void *memory, struct ids_stats *stats)
+void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
+		  struct ids_stats *stats)
 {
 	uint8_t *at = memory;
 
@@ -31,6 +32,10 @@ void matcher_init(struct matcher *m, const struct blob *b, void *memory, struct 
 	at += candidates_size(b->count[BLOB_RULES]);
 	mpm_init(&m->mpm, b, at);
 	at += mpm_size(b);
+	m->remembers = state_size(b) != 0;
+	if (m->remembers)
+		state_init(&m->state, at, seed, stats);
+	at += state_size(b);
 	m->pattern_seen = (uint32_t *)(void *)at;
 }
 
@@ -104,7 +109,7 @@ static bool verify(struct run *run, uint32_t index)
 		.look = run->look,
 		.packet = run->look->packet,
 		.flow = run->look->flow,
-		.state = m->state,
+		.state = m->remembers ? &m->state : NULL,
 		.rule = index,
 		.in_stream = run->pass != BLOB_RULE_PACKET,
 	};

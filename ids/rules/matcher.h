@@ -15,8 +15,7 @@
 #include "ids/rules/candidates.h"
 #include "ids/rules/look.h"
 #include "ids/rules/mpm.h"
-
-struct rule_state;
+#include "ids/rules/state.h"
 
 struct matcher {
 	const struct blob *blob;
@@ -24,8 +23,8 @@ struct matcher {
 	struct candidates candidates;
 	uint32_t *pattern_seen; /* per pattern: generation it was last met in */
 	uint32_t generation;
-	struct rule_state *state; /* flowbits, thresholds and the like; NULL: rules that need it
-				   * never match */
+	struct rule_state state; /* flowbits, thresholds and the like */
+	bool remembers;		 /* there are rules that use it */
 	struct ids_stats *stats;
 };
 
@@ -62,8 +61,10 @@ struct matcher_tx {
 
 /* Octets of memory for matcher_init; `b` is checked, here and below. */
 uint64_t matcher_size(const struct blob *b);
-/* `memory`: matcher_size() zeroed octets, 8-byte aligned. */
-void matcher_init(struct matcher *m, const struct blob *b, void *memory, struct ids_stats *stats);
+/* `memory`: matcher_size() zeroed octets, 8-byte aligned. `seed`: random, for what is remembered of
+ * hosts and flows. */
+void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
+		  struct ids_stats *stats);
 
 /* The packet itself: headers, and the payload where rules look at packets. */
 void matcher_packet(struct matcher *m, const struct look *look, struct matches *out);

@@ -21,6 +21,23 @@ const struct op ops[OP_KINDS] = {
 	[OP_STREAM_SIZE] = {.name = "stream_size",
 			    .check = stream_size_check,
 			    .packet = stream_size_packet},
+	[OP_BITS_TEST] = {.name = "bits",
+			  .check = bits_names_check,
+			  .packet = bits_test_packet,
+			  .remembers = true},
+	[OP_BITS_SET] = {.name = "bits",
+			 .check = bits_names_check,
+			 .effect = bits_set_effect,
+			 .remembers = true},
+	[OP_FLOWINT] = {.name = "flowint",
+			.check = flowint_check,
+			.effect = flowint_effect,
+			.remembers = true},
+	[OP_THRESHOLD] = {.name = "threshold",
+			  .check = threshold_check,
+			  .effect = threshold_effect,
+			  .remembers = true},
+	[OP_TAG] = {.name = "tag", .check = tag_check, .effect = tag_effect, .remembers = true},
 	[OP_PROCESS] = {.name = "process", .check = process_check, .packet = process_packet},
 };
 
@@ -56,15 +73,19 @@ static enum inspect_result inspect_group(struct inspect *in, const struct blob_o
 	return INSPECT_NO;
 }
 
-static void take_effect(struct inspect *in, const struct blob_op *op, const struct blob_op *end)
+static enum inspect_result take_effect(struct inspect *in, const struct blob_op *op,
+				       const struct blob_op *end)
 {
 	in->alert = EFFECT_ALERT;
 	for (; op != end; op++) {
 		enum effect effect = ops[op->kind].effect(in, op);
 
+		if (effect == EFFECT_NO)
+			return INSPECT_NO;
 		if (effect < in->alert)
 			in->alert = (uint8_t)effect;
 	}
+	return INSPECT_MATCH;
 }
 
 /* blob_open has seen to it that packet operations come first and effects last, and that groups
@@ -89,6 +110,5 @@ enum inspect_result inspect_rule(struct inspect *in, const struct blob_rule *rul
 		if (r != INSPECT_MATCH)
 			return r;
 	}
-	take_effect(in, op, end);
-	return INSPECT_MATCH;
+	return take_effect(in, op, end);
 }

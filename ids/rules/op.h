@@ -35,6 +35,11 @@ enum op_kind {
 	OP_SAMEIP,
 	OP_STREAM_SIZE,
 	OP_PROCESS,
+	OP_BITS_TEST,
+	OP_BITS_SET,
+	OP_FLOWINT,
+	OP_THRESHOLD,
+	OP_TAG,
 	OP_KINDS
 };
 
@@ -58,7 +63,8 @@ enum {
 
 /* Number conditions: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. OP_NUMBER: arg 2 is
  * enum rule_number. */
-#define NUMBER_F_NOT 0x0001
+#define NUMBER_F_NOT  0x0001
+#define NUMBER_F_BITS 0x0002 /* OP_NUMBER: the value has one of the bits of arg 0 */
 
 /* A rule at work. */
 struct inspect {
@@ -80,8 +86,8 @@ struct inspect {
 
 #define INSPECT_MAX_STEPS 3000 /* as Suricata's inspection-recursion-limit */
 
-/* What an effect leaves of the alert: nothing at all, the action alone, or all of it. */
-enum effect { EFFECT_NOTHING, EFFECT_SILENT, EFFECT_ALERT };
+/* What an effect leaves: no match, a match without alert or action, the action alone, or all. */
+enum effect { EFFECT_NO, EFFECT_NOTHING, EFFECT_SILENT, EFFECT_ALERT };
 
 enum inspect_result { INSPECT_NO, INSPECT_MATCH, INSPECT_LIMIT };
 
@@ -93,6 +99,7 @@ struct op {
 	enum inspect_result (*payload)(struct inspect *in, const struct blob_op *op,
 				       uint32_t cursor);
 	enum effect (*effect)(const struct inspect *in, const struct blob_op *op);
+	bool remembers; /* needs in->state */
 };
 
 extern const struct op ops[OP_KINDS];
@@ -122,3 +129,17 @@ const char *event_check(const struct blob *b, const struct blob_op *op);
 bool event_packet(const struct inspect *in, const struct blob_op *op);
 const char *app_protocol_check(const struct blob *b, const struct blob_op *op);
 bool app_protocol_packet(const struct inspect *in, const struct blob_op *op);
+/* op_state.c */
+const char *bits_names_check(const struct blob *b, const struct blob_op *op);
+bool bits_test_packet(const struct inspect *in, const struct blob_op *op);
+enum effect bits_set_effect(const struct inspect *in, const struct blob_op *op);
+const char *flowint_check(const struct blob *b, const struct blob_op *op);
+enum effect flowint_effect(const struct inspect *in, const struct blob_op *op);
+/* op_threshold.c */
+const char *threshold_check(const struct blob *b, const struct blob_op *op);
+enum effect threshold_effect(const struct inspect *in, const struct blob_op *op);
+const char *tag_check(const struct blob *b, const struct blob_op *op);
+enum effect tag_effect(const struct inspect *in, const struct blob_op *op);
+/* Is the packet one that a tag asked to be told? Takes it off the tag's rest: call once a packet.
+ */
+bool tag_applies(struct rule_state *s, const struct look *look);

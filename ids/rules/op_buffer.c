@@ -82,6 +82,8 @@ const char *source_number_check(const struct blob *b, const struct blob_op *op)
 {
 	if (op->arg[2] >= RULE_NUMBERS)
 		return "condition on an unknown number";
+	if (op->flags == NUMBER_F_BITS)
+		return NULL;
 	return number_check(b, op);
 }
 
@@ -90,9 +92,12 @@ bool source_number_packet(const struct inspect *in, const struct blob_op *op)
 	const struct rule_source *source = in->look->source;
 	uint32_t value;
 
-	return source && source->number &&
-	       source->number(source->ctx, (enum rule_number)op->arg[2], &value) &&
-	       number_holds(op, value);
+	if (!source || !source->number ||
+	    !source->number(source->ctx, (enum rule_number)op->arg[2], &value))
+		return false;
+	if (op->flags == NUMBER_F_BITS)
+		return value & op->arg[0];
+	return number_holds(op, value);
 }
 
 const char *event_check(const struct blob *b, const struct blob_op *op)

@@ -324,7 +324,7 @@ static const struct {
 	{"alert udp any any -> any any (dsize:><5; sid:1;)", "operator"},
 	{"alert udp any any -> any any (itype:256; sid:1;)", "bad number"},
 	{"alert udp any any -> any any (flow:to_server,to_client; sid:1;)", "contradicts"},
-	{"alert udp any any -> any any (flow:only_stream; sid:1;)", "only_stream"},
+	{"alert udp any any -> any any (flow:both; sid:1;)", "flow: both is unknown"},
 	{"alert udp any any -> any any (classtype:no-such-thing; sid:1;)", "classtype"},
 	{"alert udp any any -> any any (priority:0; sid:1;)", "priority"},
 };

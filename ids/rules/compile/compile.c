@@ -5,6 +5,7 @@
 
 #include "hv/errno.h"
 #include "ids/rules/compile/compile.h"
+#include "ids/rules/compile/names.h"
 #include "ids/rules/compile/output.h"
 #include "ids/rules/compile/policy.h"
 #include "ids/rules/compile/text.h"
@@ -15,6 +16,7 @@ struct compiler {
 	void *ctx;
 	struct vars vars;
 	enum dialect dialect;
+	struct names names;
 	struct output out;
 	struct compile_totals totals;
 };
@@ -33,6 +35,7 @@ struct compiler *compiler_new(compile_refused refused, void *ctx)
 void compiler_free(struct compiler *c)
 {
 	vars_free(&c->vars);
+	names_free(&c->names);
 	output_free(&c->out);
 	free(c);
 }
@@ -56,7 +59,8 @@ const struct compile_totals *compiler_totals(const struct compiler *c)
 static void one_rule(struct compiler *c, const char *file, unsigned line, const char *text)
 {
 	struct rule rule;
-	struct parse p = {.vars = &c->vars, .rule = &rule, .dialect = c->dialect};
+	struct parse p = {
+		.vars = &c->vars, .names = &c->names, .rule = &rule, .dialect = c->dialect};
 
 	if (rule_parse(&p, text) && output_rule(&c->out, &p)) {
 		c->totals.taken++;

@@ -36,6 +36,8 @@ bool kw_classtype(struct parse *p, char *value, bool negated);
 bool kw_priority(struct parse *p, char *value, bool negated);
 bool kw_metadata(struct parse *p, char *value, bool negated);
 bool kw_noalert(struct parse *p, char *value, bool negated);
+bool kw_prefilter(struct parse *p, char *value, bool negated);
+bool kw_target(struct parse *p, char *value, bool negated);
 bool kw_ignored(struct parse *p, char *value, bool negated);
 /* kw_content.c: payload */
 bool kw_content(struct parse *p, char *value, bool negated);
@@ -100,7 +102,17 @@ bool kw_dns_rcode(struct parse *p, char *value, bool negated);
 bool kw_dns_rrtype(struct parse *p, char *value, bool negated);
 bool kw_tls_version(struct parse *p, char *value, bool negated);
 bool kw_ssl_version(struct parse *p, char *value, bool negated);
+bool kw_ssl_state(struct parse *p, char *value, bool negated);
 bool kw_tls_chain_len(struct parse *p, char *value, bool negated);
 bool kw_process_uid(struct parse *p, char *value, bool negated);
 bool kw_process_hidden(struct parse *p, char *value, bool negated);
 bool kw_process_unknown(struct parse *p, char *value, bool negated);
+/* kw_state.c */
+bool kw_flowbits(struct parse *p, char *value, bool negated);
+bool kw_hostbits(struct parse *p, char *value, bool negated);
+bool kw_xbits(struct parse *p, char *value, bool negated);
+bool kw_flowint(struct parse *p, char *value, bool negated);
+/* kw_threshold.c */
+bool kw_threshold(struct parse *p, char *value, bool negated);
+bool kw_detection_filter(struct parse *p, char *value, bool negated);
+bool kw_tag(struct parse *p, char *value, bool negated);

@@ -224,6 +224,35 @@ bool kw_ssl_version(struct parse *p, char *value, bool negated)
 	return true;
 }
 
+/* ssl_state:STATE[|STATE ...] (Snort: apart by commas): one of them has come. */
+bool kw_ssl_state(struct parse *p, char *value, bool negated)
+{
+	static const struct named states[] = {
+		{"client_hello", RULE_TLS_CLIENT_HELLO},
+		{"server_hello", RULE_TLS_SERVER_HELLO},
+		{"client_keyx", RULE_TLS_CLIENT_KEYX},
+		{"server_keyx", RULE_TLS_SERVER_KEYX},
+	};
+	struct rule_op *o = number(p, "ssl_state", APP_TLS, RULE_TLS_STATE);
+	char *save = NULL;
+
+	(void)negated;
+	if (!o)
+		return false;
+	o->op.flags = NUMBER_F_BITS;
+	for (char *word = strtok_r(value, "|,", &save); word; word = strtok_r(NULL, "|,", &save)) {
+		size_t i = 0;
+
+		while (i < sizeof(states) / sizeof(states[0]) &&
+		       strcmp(trim(word), states[i].name) != 0)
+			i++;
+		if (i == sizeof(states) / sizeof(states[0]))
+			return refuse(p, "ssl_state: unknown %s", word);
+		o->op.arg[0] |= states[i].value;
+	}
+	return o->op.arg[0] ? true : refuse(p, "ssl_state: no state");
+}
+
 bool kw_tls_chain_len(struct parse *p, char *value, bool negated)
 {
 	struct rule_op *o = number(p, "tls.cert_chain_len", APP_TLS, RULE_TLS_CHAIN_LEN);

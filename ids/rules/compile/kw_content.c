@@ -80,6 +80,7 @@ bool kw_content(struct parse *p, char *value, bool negated)
 		return false;
 	}
 	o->bytes = bytes;
+	o->len = (uint32_t)len;
 	o->op.arg[CONTENT_LENGTH] = (uint32_t)len;
 	if (negated)
 		o->op.flags |= CONTENT_F_NEGATED;

@@ -102,6 +102,26 @@ bool kw_noalert(struct parse *p, char *value, bool negated)
 	return true;
 }
 
+/* A wish about speed: the condition before it decides first. It does in any case, unless it looks
+ * into a buffer. */
+bool kw_prefilter(struct parse *p, char *value, bool negated)
+{
+	(void)value;
+	(void)negated;
+	if (p->rule->op_count == 0)
+		return refuse(p, "prefilter without a condition before it");
+	return true;
+}
+
+/* Which end is attacked. Checked; EVE does not show it. */
+bool kw_target(struct parse *p, char *value, bool negated)
+{
+	(void)negated;
+	if (strcmp(value, "src_ip") != 0 && strcmp(value, "dest_ip") != 0)
+		return refuse(p, "target: %s is not src_ip or dest_ip", value);
+	return true;
+}
+
 bool kw_ignored(struct parse *p, char *value, bool negated)
 {
 	(void)p;

@@ -100,6 +100,7 @@ static const struct {
 	{"only_frag", FLOW_F_ONLY_FRAG},
 	{"stateless", 0},
 	{"no_stream", 0},
+	{"only_stream", 0},
 };
 
 static bool flow_word(struct parse *p, const char *word, uint32_t *mask)
@@ -109,7 +110,7 @@ static bool flow_word(struct parse *p, const char *word, uint32_t *mask)
 			*mask |= flow_words[i].mask;
 			return true;
 		}
-	return refuse(p, "flow: %s is not supported yet", word);
+	return refuse(p, "flow: %s is unknown", word);
 }
 
 bool kw_flow(struct parse *p, char *value, bool negated)
@@ -127,6 +128,8 @@ bool kw_flow(struct parse *p, char *value, bool negated)
 			return false;
 		if (strcmp(word, "no_stream") == 0)
 			p->rule->packets_only = true;
+		if (strcmp(word, "only_stream") == 0)
+			p->rule->stream_only = true;
 	}
 	if ((mask & FLOW_F_TO_SERVER && mask & FLOW_F_TO_CLIENT) ||
 	    (mask & FLOW_F_ESTABLISHED && mask & FLOW_F_NOT_ESTABLISHED) ||

@@ -6,15 +6,20 @@
 #include "ids/rules/compile/output.h"
 #include "ids/rules/compile/passes.h"
 
+/* Which argument says where in the strings its octets stand. */
+static unsigned string_argument(const struct blob_op *op)
+{
+	return op->kind == OP_BITS_TEST || op->kind == OP_BITS_SET ? 2 : CONTENT_STRING;
+}
+
 static void write_op(struct output *o, struct rule_op *c, bool group)
 {
 	c->written = true;
 	c->op.buffer = (uint8_t)(ops[c->op.kind].payload ? c->op.buffer : 0);
 	if (group)
 		c->op.buffer |= BLOB_OP_GROUP;
-	if (c->op.kind == OP_CONTENT)
-		c->op.arg[CONTENT_STRING] =
-			output_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+	if (c->bytes)
+		c->op.arg[string_argument(&c->op)] = output_string(o, c->bytes, c->len).offset;
 	bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
 }
 
@@ -35,6 +40,12 @@ static void write_group(struct output *o, struct rule *r, size_t i)
 	}
 }
 
+/* Counters may still say no; thresholds count only what matches. */
+static unsigned lateness(const struct rule_op *o)
+{
+	return o->op.kind == OP_FLOWINT ? 0 : o->op.kind == OP_THRESHOLD ? 2 : 1;
+}
+
 /* Packet conditions first: they are cheap, and the matcher relies on it. Then the groups, each from
  * its first condition on; then what takes effect, thresholds behind all else. */
 static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
@@ -47,9 +58,10 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 	for (size_t i = 0; i < r->op_count; i++)
 		if (ops[r->op[i].op.kind].payload && !r->op[i].written)
 			write_group(o, r, i);
-	for (size_t i = 0; i < r->op_count; i++)
-		if (!r->op[i].written)
-			write_op(o, &r->op[i], false);
+	for (unsigned late = 0; late < 3; late++)
+		for (size_t i = 0; i < r->op_count; i++)
+			if (!r->op[i].written && lateness(&r->op[i]) == late)
+				write_op(o, &r->op[i], false);
 }
 
 /* Equal keys beside each other, otherwise in order: EVE shows one array for each key. */
@@ -73,6 +85,43 @@ static void write_meta(struct output *o, const struct rule *r, struct blob_rule 
 	}
 }
 
+/* Nothing but addresses and ports, and how often it alerts. */
+static bool header_alone(const struct rule *r)
+{
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->op[i].op.kind != OP_THRESHOLD)
+			return false;
+	return !r->packets_only && !r->protos;
+}
+
+/* Suricata's order: who only sets bits, who sets and reads them, who only reads, who does neither;
+ * likewise for counters, bits of hosts, and of pairs. */
+static uint8_t order_of(bool sets, bool reads)
+{
+	return sets ? (reads ? 1 : 0) : reads ? 2 : 3;
+}
+
+static void set_order(const struct rule *r, uint8_t order[4])
+{
+	bool sets[4] = {false}, reads[4] = {false};
+
+	for (size_t i = 0; i < r->op_count; i++) {
+		const struct blob_op *op = &r->op[i].op;
+		unsigned of = op->arg[0] == SCOPE_FLOW ? 0 : op->arg[0] == SCOPE_PAIR ? 3 : 2;
+
+		if (op->kind == OP_BITS_SET)
+			sets[of] = true;
+		else if (op->kind == OP_BITS_TEST)
+			reads[of] = true;
+		else if (op->kind == OP_FLOWINT && op->arg[1] <= FLOWINT_SUB)
+			sets[1] = true;
+		else if (op->kind == OP_FLOWINT)
+			reads[1] = true;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		order[i] = order_of(sets[i], reads[i]);
+}
+
 static uint16_t rule_flags(const struct rule *r)
 {
 	uint16_t flags = passes_flags(r);
@@ -85,7 +134,7 @@ static uint16_t rule_flags(const struct rule *r)
 		if (r->op[i].op.kind == OP_EVENT && r->op[i].op.arg[0] == RULE_EVENT_DECODE)
 			flags |= BLOB_RULE_DECODE;
 	/* Nothing but addresses and ports: Suricata's IP-only rules, and those like them. */
-	if (r->op_count == 0 && !r->packets_only && !r->protos)
+	if (header_alone(r))
 		flags |= r->negated_address ? BLOB_RULE_FLOW : BLOB_RULE_IP_ONLY;
 	return flags;
 }
@@ -133,6 +182,7 @@ static bool write_rule(struct output *o, struct parse *p, struct output_rule *ou
 	to->category = output_string(o, category, strlen(category));
 	if (!fast_pattern(r, out))
 		to->flags |= BLOB_RULE_ALWAYS;
+	set_order(r, out->order);
 	write_ops(o, r, to);
 	write_meta(o, r, to);
 	return true;

@@ -14,7 +14,8 @@
 /* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
 struct rule_op {
 	struct blob_op op;
-	uint8_t *bytes; /* content as written; arg[CONTENT_LENGTH] octets */
+	uint8_t *bytes; /* content as written, names of bits: what goes into the strings */
+	uint32_t len;	/* octets of it */
 	bool offset, depth, distance, within, starts; /* given for this content */
 	bool written;				      /* by the output */
 	bool fast;				      /* chosen by fast_pattern */
