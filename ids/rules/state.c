@@ -14,7 +14,7 @@ _Static_assert(sizeof(struct state_key) == 48, "a key has no padding");
 uint64_t state_size(const struct blob *b)
 {
 	for (uint32_t i = 0; i < b->count[BLOB_OPS]; i++)
-		if (ops[b->op[i].kind].remembers)
+		if (b->op[i].kind < OP_KINDS && ops[b->op[i].kind].remembers)
 			return (uint64_t)STATE_TABLES * ENTRIES * sizeof(struct state_entry);
 	return 0;
 }
