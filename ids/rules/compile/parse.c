@@ -214,16 +214,30 @@ static char *next_word(char **at)
 	return *word ? word : NULL;
 }
 
+/* The seven words of a header. A Snort 3 rule for a service may leave out all behind it. */
+static bool header_words(struct parse *p, char **text, char *word[7])
+{
+	static char any[] = "any", to[] = "->";
+	size_t n = 0;
+
+	while (n < 7 && (word[n] = next_word(text)))
+		n++;
+	if (n == 2 && p->dialect == DIALECT_SNORT) {
+		word[2] = word[3] = word[5] = word[6] = any;
+		word[4] = to;
+	} else if (n < 7) {
+		return refuse(p, "rule header is incomplete");
+	}
+	return true;
+}
+
 static bool parse_header(struct parse *p, char *text)
 {
 	struct rule *r = p->rule;
 	char *word[7], *arrow;
 
-	for (size_t i = 0; i < 7; i++) {
-		word[i] = next_word(&text);
-		if (!word[i])
-			return refuse(p, "rule header is incomplete");
-	}
+	if (!header_words(p, &text, word))
+		return false;
 	if (next_word(&text))
 		return refuse(p, "rule header has a word too many");
 	arrow = word[4];

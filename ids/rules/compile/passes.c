@@ -99,8 +99,8 @@ bool passes_check(struct parse *p)
 
 	if ((directions(r) & both) == both)
 		return refuse(p, "conditions that only requests and that only responses have");
-	if ((looks(r) & BLOB_RULE_TX) && (r->packets_only || r->stream_only))
-		return refuse(p, "conditions on packets or streams alone, and on transactions");
+	if ((looks(r) & BLOB_RULE_TX) && r->packets_only)
+		return refuse(p, "conditions on packets alone, and on transactions");
 	if (r->packets_only && r->stream_only)
 		return refuse(p, "conditions on packets alone, and on streams alone");
 	if (r->protos >> APP_DNS & 1) {
