@@ -24,10 +24,14 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 
 KEYWORDS = set(
     """content nocase rawbytes offset depth distance within startswith endswith fast_pattern dsize
-    itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert""".split()
+    itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert prefilter
+    target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
+    icmp_id icmp_seq icmpv6.mtu ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr
+    flowbits flowint hostbits xbits threshold detection_filter""".split()
 )
-PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6"}
-ACTIONS = {"alert", "drop", "pass"}
+PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6",
+             "pkthdr"}
+ACTIONS = {"alert", "drop", "pass", "reject", "rejectsrc", "rejectdst", "rejectboth"}
 FEATURES = {"ipv6", "icmp"}  # and actions:*
 LINKTYPES = {0, 1, 12, 101, 108, 113, 228, 229}
 HEAD = ("timestamp", "event_type", "seq", "host", "boot")

@@ -42,11 +42,18 @@ static bool get_event(void *ctx, enum rule_event kind, uint32_t event)
 
 struct bench *bench_open(const char *rules)
 {
+	size_t len;
+	void *blob = world_compile(rules, &len);
+
+	return bench_open_blob(blob, len);
+}
+
+struct bench *bench_open_blob(void *blob, size_t len)
+{
 	struct bench *b = calloc(1, sizeof(*b));
 	struct frame f = frame_tcp("192.0.2.7", 4000, "10.0.0.1", 80, TCP_ACK, "", 0);
-	size_t len;
 
-	b->data = world_compile(rules, &len);
+	b->data = blob;
 	assert_null(blob_open(&b->blob, b->data, len));
 	b->memory = calloc(1, (size_t)matcher_size(&b->blob));
 	matcher_init(&b->matcher, &b->blob, b->memory, 4711, &b->stats);

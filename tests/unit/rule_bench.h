@@ -33,6 +33,8 @@ struct bench {
 
 /* Rules must all be taken. The packet is a TCP segment to the server of an established flow. */
 struct bench *bench_open(const char *rules);
+/* The same over a finished blob, which is freed with it. */
+struct bench *bench_open_blob(void *blob, size_t len);
 void bench_close(struct bench *b);
 /* The packet at hand is this one from here on (copied to memory of its size, so that ASan sees). */
 void bench_packet(struct bench *b, const struct frame *f);

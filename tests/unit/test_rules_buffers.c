@@ -257,11 +257,11 @@ static void test_many(void **state)
 
 static void test_steps(void **state)
 {
-	struct bench
-		*b = bench_open(HTTP("http.uri; content:\"/evil\"; http.request_body; "
-				     "content:\"boom\";") "\n"
-							  "alert http any any -> any any "
-							  "(http.method; content:\"GET\"; sid:2;)");
+	struct bench *b =
+		bench_open(HTTP("http.uri; content:\"/evil\"; http.request_body; "
+				"content:\"boom\";") "\n"
+						     "alert http any any -> any any "
+						     "(http.method; content:\"GET\"; sid:2;)");
 	uint64_t line = BIT(APP_HTTP_URI) | BIT(APP_HTTP_METHOD), body = BIT(APP_HTTP_REQUEST_BODY);
 
 	(void)state;

@@ -285,8 +285,9 @@ static void test_threshold_tracks(void **state)
 static void test_threshold_per_rule(void **state)
 {
 	struct bench *b = bench_open(PKT("content:\"x\"; threshold:type limit, track by_src, count "
-					 "1, seconds 9; sid:1;") PKT(
-		"content:\"y\"; threshold:type limit, track by_src, count 1, seconds 9; sid:2;"));
+					 "1, seconds 9; sid:1;")
+					     PKT("content:\"y\"; threshold:type limit, track "
+						 "by_src, count 1, seconds 9; sid:2;"));
 
 	(void)state;
 	say(b, "x");

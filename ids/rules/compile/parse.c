@@ -312,13 +312,17 @@ static bool parse_option(struct parse *p, char *text, uint8_t *seen)
 }
 
 /* The end of the option at `at`: its semicolon (one with a backslash before it belongs to the
- * value), or NULL. */
-static char *option_end(char *at)
+ * value, in Snort's language also one in quotes), or NULL. */
+static char *option_end(const struct parse *p, char *at)
 {
+	bool quoted = false;
+
 	for (; *at; at++) {
 		if (*at == '\\' && at[1])
 			at++;
-		else if (*at == ';')
+		else if (*at == '"' && p->dialect == DIALECT_SNORT)
+			quoted = !quoted;
+		else if (*at == ';' && !quoted)
 			return at;
 	}
 	return NULL;
@@ -328,7 +332,7 @@ static char *option_end(char *at)
 static void find_sid(struct parse *p, char *at)
 {
 	while (*at) {
-		char *end = option_end(at);
+		char *end = option_end(p, at);
 		uint64_t sid;
 
 		if (!end)
@@ -346,7 +350,7 @@ static bool parse_options(struct parse *p, char *at)
 	uint8_t seen[KEYWORDS_MAX] = {0};
 
 	for (at = trim(at); *at; at = trim(at)) {
-		char *end = option_end(at);
+		char *end = option_end(p, at);
 
 		if (!end)
 			return refuse(p, "option without semicolon: %.40s", at);
