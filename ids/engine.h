@@ -62,7 +62,11 @@ struct ids_stats {
 	uint64_t pkts, bytes;			 /* frames and octets inspected */
 	uint64_t ethernet, vlan, vlan_qinq, arp; /* decoder.* */
 	uint64_t ipv4, ipv6, tcp, udp, icmpv4, icmpv6, other_ip;
-	uint64_t fragments;	       /* IP fragments (not reassembled yet) */
+	uint64_t fragments;	       /* IP fragments */
+	uint64_t rebuilt;	       /* datagrams put together from them */
+	uint64_t defrag_timeouts;      /* given up unfinished */
+	uint64_t defrag_full;	       /* pieces ignored and datagrams given up: no room */
+	uint64_t tunnels;	       /* packets in packets */
 	uint64_t unknown_link;	       /* EtherTypes not decoded */
 	uint64_t invalid;	       /* frames whose headers do not hold together */
 	uint64_t bad_checksum;	       /* IPv4, TCP, UDP or ICMP checksum wrong */

@@ -3,7 +3,7 @@
 IDS_SRC := ids/engine.c \
 	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
-	ids/flow/flow.c ids/flow/stream_event.c ids/app/buffer.c \
+	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c stream_event.c) ids/app/buffer.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c
