@@ -237,6 +237,8 @@ static bool next_packet(struct ids *ids, struct packet *p, struct packet *next, 
 	size_t len;
 
 	if (!p->fragment) {
+		if (p->ip_version == 4 && p->proto == PROTO_IPIP && !ids->config.ipip)
+			return false;
 		found = packet_decode_inner(next, p, sums, &ids->stats);
 		ids->stats.tunnels += found;
 		return found;

@@ -51,6 +51,7 @@ struct ids_config {
 	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
 	uint64_t seed;		  /* random; keys the flow table's hash and the flow ids */
 	bool midstream;		  /* a TCP flow met without its SYN may count as established */
+	bool ipip;		  /* look into IPv4 in IPv4 (Suricata 7: off unless configured) */
 	const uint64_t
 		*pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };

@@ -6,7 +6,7 @@
 
 #define TRACKERS_DEFAULT 512
 #define TRACKERS_MAX	 65536
-#define PAGES_DEFAULT	 1024
+#define PAGES_DEFAULT	 512
 #define PAGES_MAX	 (1u << 20)
 #define TIMEOUT_DEFAULT	 60
 #define SECOND		 1000000000ull
@@ -168,10 +168,27 @@ static struct defrag_tracker *claim(struct defrag *d, struct defrag_tracker *set
 	return t;
 }
 
+/* Pages that one source may hold: an eighth, but one datagram at least. */
+static uint32_t share(const struct defrag *d)
+{
+	uint32_t pages = d->pool.pages / 8;
+
+	return pages > TRACKER_PAGES ? pages : TRACKER_PAGES;
+}
+
+static void start(struct defrag_tracker *t, const struct defrag_key *key, uint8_t source)
+{
+	*t = (struct defrag_tracker){.used = true, .key = *key, .end = NO_END, .source = source};
+	pieces_init(&t->data);
+	pieces_init(&t->header);
+}
+
+/* NULL: the source has its share already. */
 static struct defrag_tracker *find(struct defrag *d, const struct packet *p, uint64_t now_ns)
 {
 	struct defrag_tracker *set, *t = NULL;
 	struct defrag_key key;
+	uint8_t source;
 
 	_Static_assert(sizeof(key) % 8 == 0, "hashed in words");
 	make_key(&key, p);
@@ -183,14 +200,11 @@ static struct defrag_tracker *find(struct defrag *d, const struct packet *p, uin
 	if (t) {
 		unlink_tracker(d, t);
 	} else {
+		source = (uint8_t)(hash(d, key.src, 16) % DEFRAG_SOURCES);
+		if (d->held[source] >= share(d))
+			return NULL;
 		t = claim(d, set);
-		memset(t, 0, sizeof(*t));
-		t->used = true;
-		t->key = key;
-		t->end = NO_END;
-		t->source = (uint8_t)(hash(d, key.src, 16) % DEFRAG_SOURCES);
-		pieces_init(&t->data);
-		pieces_init(&t->header);
+		start(t, &key, source);
 	}
 	t->last_ns = now_ns;
 	link_newest(d, t);
@@ -201,15 +215,13 @@ static struct defrag_tracker *find(struct defrag *d, const struct packet *p, uin
 static bool store(struct defrag *d, struct defrag_tracker *t, struct pieces *w, overlap_rule rule,
 		  const struct piece_data *data, bool *overlap)
 {
-	uint32_t share = d->pool.pages / 8, before = w->pages;
+	uint32_t before = w->pages;
 	bool different = false;
 	int err;
 
-	if (share < TRACKER_PAGES)
-		share = d->pool.pages < TRACKER_PAGES ? d->pool.pages : TRACKER_PAGES;
 	for (;;) {
-		uint32_t left = share > d->held[t->source] ? share - d->held[t->source] : 0;
-		uint32_t most = w->pages + left;
+		uint32_t held = d->held[t->source];
+		uint32_t most = w->pages + (share(d) > held ? share(d) - held : 0);
 
 		err = pieces_write(&d->pool, w, rule, data,
 				   most < TRACKER_PAGES ? most : TRACKER_PAGES, overlap,
@@ -310,6 +322,12 @@ static void note(struct packet *p, enum packet_event v4, enum packet_event v6)
 	packet_event_set(&p->events, p->ip_version == 4 ? v4 : v6);
 }
 
+static void ignore(struct defrag *d, struct packet *p)
+{
+	d->stats.ignored++;
+	note(p, EVENT_IPV4_FRAG_IGNORED, EVENT_IPV6_FRAG_IGNORED);
+}
+
 static bool add(struct defrag *d, struct defrag_tracker *t, struct packet *p, uint32_t len)
 {
 	struct piece_data data = {.at = p->frag_offset, .data = p->frag_data, .len = len};
@@ -323,8 +341,7 @@ static bool add(struct defrag *d, struct defrag_tracker *t, struct packet *p, ui
 		note(p, EVENT_IPV4_FRAG_OVERLAP, EVENT_IPV6_FRAG_OVERLAP);
 	}
 	if (!taken) {
-		d->stats.ignored++;
-		note(p, EVENT_IPV4_FRAG_IGNORED, EVENT_IPV6_FRAG_IGNORED);
+		ignore(d, p);
 		return false;
 	}
 	/* The first that says where the datagram ends is believed. */
@@ -354,5 +371,9 @@ bool defrag_take(struct defrag *d, struct packet *p, uint64_t now_ns, const uint
 	if (n == 0)
 		return false;
 	t = find(d, p, now_ns);
+	if (!t) {
+		ignore(d, p);
+		return false;
+	}
 	return add(d, t, p, n) && complete(d, t, ip, len);
 }

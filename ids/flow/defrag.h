@@ -17,7 +17,7 @@
 /* 0 means the default named. */
 struct defrag_config {
 	uint32_t trackers;     /* datagrams in the making; 0: 512. A power of two, at most 65536 */
-	uint32_t pages;	       /* of PIECES_PAGE octets; 0: 1024 */
+	uint32_t pages;	       /* of PIECES_PAGE octets; 0: 512 */
 	uint32_t timeout_s;    /* after the latest piece; 0: 60, as Suricata's defrag.timeout */
 	enum os_policy policy; /* 0: OS_LINUX */
 	uint64_t seed;	       /* random; keys the hashes */
