@@ -3,7 +3,8 @@
 IDS_SRC := ids/engine.c \
 	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
-	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c stream_event.c) ids/app/buffer.c \
+	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c reassemble.c \
+		session.c session_check.c session_data.c session_synack.c stream.c stream_event.c) ids/app/buffer.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c
@@ -24,6 +25,10 @@ vigil-replay_LIBS := -lpcap
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
 IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine test_defrag test_tunnel
 UNIT_TESTS += $(IDS_TESTS)
+STREAM_TESTS := test_stream test_session
+UNIT_TESTS += $(STREAM_TESTS)
+$(foreach t,$(STREAM_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/stream_bench.c $(IDS_SRC)) \
+	$(eval $(t)_DEPS := tests/unit/stream_bench.h $(vigilc_DEPS)))
 $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
