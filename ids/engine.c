@@ -2,6 +2,7 @@
 
 #include "hv/errno.h"
 #include "ids/eve/alert.h"
+#include "ids/flow/defrag.h"
 #include "ids/flow/flow.h"
 #include "ids/packet/packet.h"
 #include "ids/rules/matcher.h"
@@ -24,6 +25,7 @@ struct ids {
 	struct blob blob;
 	struct matcher matcher;
 	struct flow_table flows;
+	struct defrag defrag;
 	struct limit *limit;	 /* per rule */
 	struct limit flow_limit; /* drop events of flows dropped before */
 	bool rules;
@@ -71,6 +73,17 @@ static int make_flows(struct ids *ids, const struct ids_ops *ops)
 	return 0;
 }
 
+static int make_defrag(struct ids *ids, const struct ids_ops *ops)
+{
+	struct defrag_config config = {.seed = ~ids->config.seed};
+	void *memory = ops->alloc(ops->ctx, (size_t)defrag_size(&config));
+
+	if (!memory)
+		return -ENOMEM;
+	defrag_init(&ids->defrag, memory, &config);
+	return 0;
+}
+
 int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 	       const struct ids_config *config, const void *blob, size_t len)
 {
@@ -89,6 +102,8 @@ int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 	err = take_rules(ids, ops, blob, len);
 	if (!err)
 		err = make_flows(ids, ops);
+	if (!err)
+		err = make_defrag(ids, ops);
 	if (err)
 		return err;
 	*out = ids;
@@ -205,27 +220,64 @@ static void match(struct ids *ids, const struct packet *p, const struct flow_ref
 	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, m);
 }
 
-static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t len, uint64_t now_ns)
+static enum ids_verdict inspect_packet(struct ids *ids, const struct packet *p, uint64_t now_ns)
 {
-	struct packet p;
-	struct flow_ref ref;
+	struct flow_ref ref = {0};
 	struct matches m;
 	struct eve_packet ep = {
-		.config = &ids->config, .packet = &p, .flow = &ref, .now_ns = now_ns};
+		.config = &ids->config, .packet = p, .flow = &ref, .now_ns = now_ns};
 
-	if (!packet_decode(&p, frame, len, ids->config.link, !ids->config.skip_checksums,
-			   &ids->stats) ||
-	    p.reach == PACKET_LINK)
+	if (p->reach == PACKET_LINK && !packet_event_any(&p->events))
 		return IDS_PASS;
-	ref = flow_update(&ids->flows, &p, now_ns, &ids->stats);
+	if (p->reach != PACKET_LINK)
+		ref = flow_update(&ids->flows, p, now_ns, &ids->stats);
 	if (ref.flow && ref.flow->action == FLOW_DROP) {
 		tell_drop(ids, &ep, NULL);
 		return IDS_DROP;
 	}
 	if (!ids->rules || (ref.flow && ref.flow->action == FLOW_PASS))
 		return IDS_PASS;
-	match(ids, &p, &ref, now_ns, &m);
+	match(ids, p, &ref, now_ns, &m);
 	return act(ids, &ep, &m);
+}
+
+/* The packet that comes out of this one: a tunnel's content, or the datagram that a fragment
+ * completes. Before `p` is inspected, as it may bring events to it. */
+static bool next_packet(struct ids *ids, struct packet *p, struct packet *next, uint64_t now_ns)
+{
+	bool sums = !ids->config.skip_checksums, found;
+	const uint8_t *ip;
+	size_t len;
+
+	if (!p->fragment) {
+		if (p->ip_version == 4 && p->proto == PROTO_IPIP && !ids->config.ipip)
+			return false;
+		found = packet_decode_inner(next, p, sums, &ids->stats);
+		ids->stats.tunnels += found;
+		return found;
+	}
+	found = defrag_take(&ids->defrag, p, now_ns, &ip, &len) &&
+		packet_decode_rebuilt(next, p, ip, len, sums, &ids->stats);
+	ids->stats.rebuilt = ids->defrag.stats.rebuilt;
+	ids->stats.defrag_timeouts = ids->defrag.stats.timeouts;
+	ids->stats.defrag_full = ids->defrag.stats.ignored + ids->defrag.stats.evicted;
+	return found;
+}
+
+/* One verdict for all the packets in a frame. There are at most PACKET_MAX_LAYERS. */
+static enum ids_verdict inspect(struct ids *ids, const uint8_t *frame, size_t len, uint64_t now_ns)
+{
+	struct packet p[2];
+	enum ids_verdict verdict = IDS_PASS;
+	bool more = packet_decode(&p[0], frame, len, ids->config.link, !ids->config.skip_checksums,
+				  &ids->stats);
+
+	for (unsigned i = 0; more; i = !i) {
+		more = next_packet(ids, &p[i], &p[!i], now_ns);
+		if (inspect_packet(ids, &p[i], now_ns) == IDS_DROP)
+			verdict = IDS_DROP;
+	}
+	return verdict;
 }
 
 enum ids_verdict ids_inspect(struct ids *ids, const uint8_t *frame, size_t len, enum ids_dir dir,

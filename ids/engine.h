@@ -51,6 +51,7 @@ struct ids_config {
 	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
 	uint64_t seed;		  /* random; keys the flow table's hash and the flow ids */
 	bool midstream;		  /* a TCP flow met without its SYN may count as established */
+	bool ipip;		  /* look into IPv4 in IPv4 (Suricata 7: off unless configured) */
 	const uint64_t
 		*pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
 };
@@ -62,7 +63,11 @@ struct ids_stats {
 	uint64_t pkts, bytes;			 /* frames and octets inspected */
 	uint64_t ethernet, vlan, vlan_qinq, arp; /* decoder.* */
 	uint64_t ipv4, ipv6, tcp, udp, icmpv4, icmpv6, other_ip;
-	uint64_t fragments;	       /* IP fragments (not reassembled yet) */
+	uint64_t fragments;	       /* IP fragments */
+	uint64_t rebuilt;	       /* datagrams put together from them */
+	uint64_t defrag_timeouts;      /* given up unfinished */
+	uint64_t defrag_full;	       /* pieces ignored and datagrams given up: no room */
+	uint64_t tunnels;	       /* packets in packets */
 	uint64_t unknown_link;	       /* EtherTypes not decoded */
 	uint64_t invalid;	       /* frames whose headers do not hold together */
 	uint64_t bad_checksum;	       /* IPv4, TCP, UDP or ICMP checksum wrong */

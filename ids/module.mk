@@ -3,7 +3,8 @@
 IDS_SRC := ids/engine.c \
 	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
-	ids/flow/flow.c ids/flow/stream_event.c ids/app/buffer.c ids/app/event.c \
+	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c reassemble.c \
+		session.c session_check.c session_data.c session_synack.c stream.c stream_event.c) ids/app/buffer.c ids/app/event.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
 	ids/rules/header.c ids/rules/candidates.c \
@@ -25,17 +26,21 @@ vigil-replay_LIBS := -lpcap
 
 # Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
-IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine
+IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine test_defrag test_tunnel
 UNIT_TESTS += $(IDS_TESTS)
 # Tests of the matcher alone have a bench around it.
 BENCH_TESTS := test_rules_buffers test_rules_header test_rules_snort test_rules_state
 UNIT_TESTS += $(BENCH_TESTS)
 $(foreach t,$(BENCH_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/rule_bench.c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := tests/unit/rule_bench.h $(vigilc_DEPS)))
+STREAM_TESTS := test_stream test_session
+UNIT_TESTS += $(STREAM_TESTS)
+$(foreach t,$(STREAM_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/stream_bench.c $(IDS_SRC)) \
+	$(eval $(t)_DEPS := tests/unit/stream_bench.h $(vigilc_DEPS)))
 $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
-IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame
+IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
 	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))

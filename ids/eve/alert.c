@@ -80,6 +80,9 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 			json_u64(j, NULL, p->vlan[i]);
 		json_close(j);
 	}
+	/* No IP: nothing of what follows is known (an event of the decoder). */
+	if (p->ip_version == 0)
+		return;
 	address_text(text, p, p->src);
 	json_str(j, "src_ip", text);
 	if (ports)

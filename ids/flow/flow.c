@@ -55,6 +55,7 @@ static bool make_key(struct flow_key *k, const struct packet *p)
 	memcpy(k->server, p->dst, 16);
 	k->proto = p->proto;
 	k->ip_version = p->ip_version;
+	k->depth = p->depth;
 	for (unsigned i = 0; i < p->tags && i < 2; i++)
 		k->vlan[i] = p->vlan[i];
 	if (p->has_ports) {
@@ -81,13 +82,14 @@ static uint64_t hash_key(const struct flow_table *t, const struct flow_key *k)
 {
 	uint64_t both = hash_end(t, k->client, k->cp) + hash_end(t, k->server, k->sp);
 
-	return mix64(both ^ ((uint64_t)k->proto << 32 | (uint64_t)k->vlan[1] << 16 | k->vlan[0]));
+	return mix64(both ^ ((uint64_t)k->depth << 40 | (uint64_t)k->proto << 32 |
+			     (uint64_t)k->vlan[1] << 16 | k->vlan[0]));
 }
 
 static bool same(const struct flow_key *a, const struct flow_key *b)
 {
 	return a->cp == b->cp && a->sp == b->sp && a->proto == b->proto &&
-	       a->ip_version == b->ip_version && a->vlan[0] == b->vlan[0] &&
+	       a->ip_version == b->ip_version && a->depth == b->depth && a->vlan[0] == b->vlan[0] &&
 	       a->vlan[1] == b->vlan[1] && memcmp(a->client, b->client, 16) == 0 &&
 	       memcmp(a->server, b->server, 16) == 0;
 }
@@ -102,25 +104,34 @@ static void reverse(struct flow_key *to, const struct flow_key *from)
 }
 
 /* Idle times after which a flow is over (Suricata's defaults). */
-static uint64_t idle_limit(const struct flow *f)
+static uint64_t idle_limit(const struct flow_table *t, const struct flow *f)
 {
+	bool established = t->streams ? stream_established(&f->tcp) : f->established && !f->closed;
+
 	if (f->key.proto == PROTO_TCP)
-		return (f->closed ? 60 : f->established ? 600 : 60) * SECOND;
+		return (established ? 600 : 60) * SECOND;
 	if (f->key.proto == PROTO_UDP)
 		return (f->established ? 300 : 30) * SECOND;
 	return 30 * SECOND;
 }
 
-static bool over(const struct flow *f, const struct packet *p, uint64_t now_ns)
+static bool idle(const struct flow_table *t, const struct flow *f, uint64_t now_ns)
 {
-	if (now_ns > f->last_ns && now_ns - f->last_ns > idle_limit(f))
-		return true;
-	/* The same ports again after a close: another connection. */
-	return f->closed && p->proto == PROTO_TCP &&
-	       (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return now_ns > f->last_ns && now_ns - f->last_ns > idle_limit(t, f);
 }
 
-static struct flow *claim(struct flow *set, const struct packet *p, uint64_t now_ns,
+/* The same ports again after a close: another connection. */
+static bool reused(const struct flow_table *t, const struct flow *f, const struct packet *p,
+		   bool to_server)
+{
+	if (p->proto != PROTO_TCP || p->bad_checksum)
+		return false;
+	if (t->streams)
+		return stream_reused(&f->tcp, p, to_server);
+	return f->closed && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static struct flow *claim(const struct flow_table *t, struct flow *set, uint64_t now_ns,
 			  struct ids_stats *stats)
 {
 	struct flow *oldest = set;
@@ -131,7 +142,7 @@ static struct flow *claim(struct flow *set, const struct packet *p, uint64_t now
 		if (set[i].last_ns < oldest->last_ns)
 			oldest = &set[i];
 	}
-	if (!over(oldest, p, now_ns))
+	if (!idle(t, oldest, now_ns))
 		stats->flows_evicted++;
 	return oldest;
 }
@@ -164,6 +175,10 @@ static bool from_server(const struct packet *p)
 static void begin(struct flow_table *t, struct flow *f, const struct flow_key *key,
 		  const struct packet *p, uint64_t hash, uint64_t now_ns)
 {
+	if (f->last_ns && t->ended)
+		t->ended(t->ctx, f);
+	if (t->streams)
+		stream_release(t->streams, &f->tcp);
 	*f = (struct flow){.key = *key, .first_ns = now_ns};
 	if (t->midstream && p->proto == PROTO_TCP && from_server(p))
 		reverse(&f->key, key);
@@ -180,10 +195,10 @@ static struct flow *find(struct flow_table *t, const struct flow_key *key, uint6
 	for (unsigned i = 0; i < FLOW_WAYS && !f; i++)
 		if (set[i].last_ns && (same(&set[i].key, key) || same(&set[i].key, &back)))
 			f = &set[i];
-	if (f && !over(f, p, now_ns))
+	if (f && !idle(t, f, now_ns) && !reused(t, f, p, same(&f->key, key)))
 		return f;
 	if (!f)
-		f = claim(set, p, now_ns, stats);
+		f = claim(t, set, now_ns, stats);
 	begin(t, f, key, p, hash, now_ns);
 	stats->flows++;
 	return f;
@@ -210,6 +225,8 @@ struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64
 	if (p->proto != PROTO_TCP) {
 		f->established = f->to_server_seen && f->to_client_seen;
 		ref.established = f->established;
+	} else if (t->streams) {
+		ref.established = stream_established(&f->tcp);
 	} else if (!p->bad_checksum) {
 		bool fresh = f->first_ns == now_ns && ref.first;
 

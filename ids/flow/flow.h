@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ids/flow/stream.h"
 #include "ids/packet/packet.h"
 
 #define FLOW_WAYS 8
@@ -19,6 +20,7 @@ struct flow_key {
 	uint16_t cp, sp;
 	uint16_t vlan[2];
 	uint8_t proto, ip_version;
+	uint8_t depth; /* tunnels around it: inside is another network */
 };
 
 struct flow {
@@ -31,6 +33,7 @@ struct flow {
 	bool closed;
 	bool syn_ack;
 	enum flow_action action;
+	struct stream tcp; /* for stream.c */
 };
 
 /* How a packet stands to its flow. */
@@ -47,6 +50,12 @@ struct flow_table {
 	uint64_t seed;
 	uint64_t created;
 	bool midstream; /* a TCP flow met without its SYN counts as established */
+	/* Set: stream_take() is called for each TCP packet of a flow, and says how far it is. NULL:
+	 * it is judged here, by flags alone. */
+	struct streams *streams;
+	/* A flow is over, its entry about to be used for another; may be NULL. */
+	void (*ended)(void *ctx, struct flow *f);
+	void *ctx;
 };
 
 /* Bytes of slot memory for `entries` (rounded up to a power of two of at least FLOW_WAYS). */

@@ -22,7 +22,8 @@
 
 void decode_tunnel(struct decode *d, enum packet_inner inner, const uint8_t *at, size_t len)
 {
-	if (d->p->layers + 1 >= PACKET_MAX_LAYERS) {
+	/* One for the tunnel, one for what is in it. */
+	if (d->p->layers + 2 >= PACKET_MAX_LAYERS) {
 		decode_invalid(d, EVENT_GENERIC_TOO_MANY_LAYERS);
 		return;
 	}

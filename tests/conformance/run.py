@@ -27,7 +27,7 @@ KEYWORDS = set(
     itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert prefilter
     target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
     icmp_id icmp_seq icmpv6.mtu ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr
-    flowbits flowint hostbits xbits threshold detection_filter""".split()
+    decode-event flowbits flowint hostbits xbits threshold detection_filter""".split()
 )
 PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6",
              "pkthdr"}
