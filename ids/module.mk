@@ -1,7 +1,7 @@
 # The detection engine. IDS_SRC runs in the sentry and on the host; VIGILC_SRC, the rule compiler, only
 # on the host.
 IDS_SRC := ids/engine.c \
-	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
+	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/address.c ids/eve/community.c ids/eve/sha1.c \
 	ids/packet/decode.c ids/packet/ip.c ids/flow/flow.c ids/app/buffer.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
