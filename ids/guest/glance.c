@@ -8,22 +8,42 @@
 void glance_open(struct glance *g, const struct kernel *k)
 {
 	g->kernel = k;
+	g->large_size = 0;
 	for (uint32_t i = 0; i < GLANCE_PAGES; i++)
 		g->met[i].va = NO_PAGE;
+}
+
+/* Where a page (aligned) lies. False: nowhere. */
+static bool translate(struct glance *g, uint64_t va, uint64_t *gpa)
+{
+	struct gspace_at at;
+
+	if (va - g->large < g->large_size) {
+		*gpa = g->large_gpa + (va - g->large);
+		return true;
+	}
+	if (gspace_translate(kernel_space(g->kernel), va, &at))
+		return false;
+	*gpa = at.gpa;
+	if (at.size > GMEM_PAGE) {
+		g->large = va & ~(at.size - 1);
+		g->large_gpa = at.gpa & ~(at.size - 1);
+		g->large_size = at.size;
+	}
+	return true;
 }
 
 /* The page at `va` (aligned), NULL: none. */
 static const volatile uint8_t *find_page(struct glance *g, uint64_t va)
 {
-	const struct gspace *space = kernel_space(g->kernel);
 	uint32_t i = va / GMEM_PAGE % GLANCE_PAGES;
-	struct gspace_at at;
+	uint64_t gpa;
 
 	if (g->met[i].va == va)
 		return g->met[i].page;
-	if (gspace_translate(space, va, &at))
+	if (!translate(g, va, &gpa))
 		return NULL;
-	const volatile void *page = gmem_page(space->mem, at.gpa);
+	const volatile void *page = gmem_page(kernel_space(g->kernel)->mem, gpa);
 	if (page) {
 		g->met[i].va = va;
 		g->met[i].page = page;

@@ -19,6 +19,8 @@ struct glance {
 		uint64_t va; /* page aligned; 1: none */
 		const volatile void *page;
 	} met[GLANCE_PAGES];
+	/* The large page walked to last, as it maps the structures' neighbours: size 0: none. */
+	uint64_t large, large_gpa, large_size;
 };
 
 void glance_open(struct glance *g, const struct kernel *k);

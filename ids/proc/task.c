@@ -169,14 +169,22 @@ uint64_t task_file(const struct kernel *k, uint64_t task_va, uint32_t fd)
 /* --- tasks
  * ---------------------------------------------------------------------------------------- */
 
-static void read_cred(struct glance *g, struct task *t)
+static int read_cred(struct glance *g, uint64_t va, uint32_t *uid, uint32_t *euid)
 {
 	uint64_t cred;
 
-	if (glance_u64(g, t->va, "task_struct", "real_cred", &cred))
-		return;
-	(void)glance_u32(g, cred, "cred", "uid", &t->uid);
-	(void)glance_u32(g, cred, "cred", "euid", &t->euid);
+	if (glance_u64(g, va, "task_struct", "real_cred", &cred) ||
+	    glance_u32(g, cred, "cred", "uid", uid) || glance_u32(g, cred, "cred", "euid", euid))
+		return -EFAULT;
+	return 0;
+}
+
+int task_read_users(const struct kernel *k, uint64_t va, uint32_t *uid, uint32_t *euid)
+{
+	struct glance g;
+
+	glance_open(&g, k);
+	return read_cred(&g, va, uid, euid);
 }
 
 /* The number in the task's own namespace: the last of struct pid's. */
@@ -234,14 +242,16 @@ int task_read(const struct kernel *k, uint64_t va, enum task_depth depth, struct
 		return -EFAULT;
 	if (depth == TASK_IDS)
 		return 0;
+	read_mm(&g, task);
+	if (depth == TASK_ROOT)
+		return 0;
 	(void)glance_u64(&g, va, "task_struct", "group_leader", &task->leader);
 	if (!glance_u64(&g, va, "task_struct", "real_parent", &task->parent))
 		(void)glance_u32(&g, task->parent, "task_struct", "tgid", &ppid);
 	task->ppid = (int32_t)ppid;
 	(void)glance_u64(&g, va, "task_struct", "start_boottime", &task->start_ns);
-	read_cred(&g, task);
+	(void)read_cred(&g, va, &task->uid, &task->euid);
 	read_ns_pid(&g, task);
-	read_mm(&g, task);
 	if (depth == TASK_EXE && task->mm &&
 	    !glance_u64(&g, task->mm, "mm_struct", "exe_file", &exe))
 		(void)task_file_path(k, exe, task->exe, sizeof(task->exe));
