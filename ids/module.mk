@@ -1,7 +1,7 @@
 # The detection engine. IDS_SRC runs in the sentry and on the host; VIGILC_SRC, the rule compiler, only
 # on the host.
 IDS_SRC := ids/engine.c \
-	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/community.c ids/eve/sha1.c \
+	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/address.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
 	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c reassemble.c \
 		session.c session_check.c session_data.c session_synack.c stream.c stream_event.c) ids/app/buffer.c ids/app/event.c \

@@ -1,70 +1,14 @@
 #include <string.h>
 
 #include "ids/bytes.h"
+#include "ids/eve/address.h"
 #include "ids/eve/alert.h"
 #include "ids/eve/community.h"
-
-#define ADDRESS_SIZE 40
-
-static char *decimal(char *p, uint8_t value)
-{
-	if (value >= 100)
-		*p++ = (char)('0' + value / 100);
-	if (value >= 10)
-		*p++ = (char)('0' + value / 10 % 10);
-	*p++ = (char)('0' + value % 10);
-	return p;
-}
-
-/* IPv6 in full, without "::", as Suricata writes it. */
-static void address_text(char out[ADDRESS_SIZE], const struct packet *p, const uint8_t addr[16])
-{
-	static const char digit[] = "0123456789abcdef";
-	char *at = out;
-
-	if (p->ip_version == 4) {
-		for (unsigned i = 0; i < 4; i++) {
-			if (i)
-				*at++ = '.';
-			at = decimal(at, addr[i]);
-		}
-	} else {
-		for (unsigned i = 0; i < 16; i++) {
-			if (i && i % 2 == 0)
-				*at++ = ':';
-			*at++ = digit[addr[i] >> 4];
-			*at++ = digit[addr[i] & 15];
-		}
-	}
-	*at = '\0';
-}
-
-static const struct {
-	uint8_t proto;
-	const char *name;
-} proto_names[] = {
-	{1, "ICMP"},  {2, "IGMP"},  {4, "IP-in-IP"}, {6, "TCP"},    {17, "UDP"},
-	{41, "IPv6"}, {47, "GRE"},  {50, "ESP"},     {51, "AH"},    {58, "IPv6-ICMP"},
-	{89, "OSPF"}, {103, "PIM"}, {112, "VRRP"},   {115, "L2TP"}, {132, "SCTP"},
-};
-
-static void put_proto(struct json *j, uint8_t proto)
-{
-	char number[4] = {(char)('0' + proto / 100), (char)('0' + proto / 10 % 10),
-			  (char)('0' + proto % 10), 0};
-
-	for (size_t i = 0; i < sizeof(proto_names) / sizeof(proto_names[0]); i++)
-		if (proto_names[i].proto == proto) {
-			json_str(j, "proto", proto_names[i].name);
-			return;
-		}
-	json_str(j, "proto", number);
-}
 
 static void put_packet(struct json *j, const struct eve_packet *ep)
 {
 	const struct packet *p = ep->packet;
-	char text[ADDRESS_SIZE], community[COMMUNITY_ID_SIZE];
+	char text[ADDRESS_TEXT], community[COMMUNITY_ID_SIZE];
 	/* 0 where the header was missing or broken, as in Suricata. */
 	bool ports = p->proto == PROTO_TCP || p->proto == PROTO_UDP;
 
@@ -83,15 +27,15 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 	/* No IP: nothing of what follows is known (an event of the decoder). */
 	if (p->ip_version == 0)
 		return;
-	address_text(text, p, p->src);
+	address_text(text, p->ip_version, p->src);
 	json_str(j, "src_ip", text);
 	if (ports)
 		json_u64(j, "src_port", p->sp);
-	address_text(text, p, p->dst);
+	address_text(text, p->ip_version, p->dst);
 	json_str(j, "dest_ip", text);
 	if (ports)
 		json_u64(j, "dest_port", p->dp);
-	put_proto(j, p->proto);
+	address_put_proto(j, p->proto);
 	if (p->has_icmp) {
 		json_u64(j, "icmp_type", p->icmp_type);
 		json_u64(j, "icmp_code", p->icmp_code);

@@ -311,12 +311,24 @@ bool kernel_symbol_at(const struct kernel *k, uint64_t va, char name[KERNEL_NAME
 	return kallsyms_at(&k->sym, va, name, offset);
 }
 
-/* Its place among those asked for lately; the names are constants, so their addresses tell. */
+static bool is_recent(const struct recent *r, const char *structure, const char *path)
+{
+	return r->structure == structure && r->path == path;
+}
+
+/* Its place among those asked for lately, or one of two for it: the one in the other is then the
+ * older. The names are constants, so their addresses tell. */
 static struct recent *find_recent(const struct kernel *k, const char *structure, const char *path)
 {
-	uintptr_t key = (uintptr_t)structure * 5 + (uintptr_t)path;
+	uint64_t key = (uintptr_t)structure * 5 + (uintptr_t)path;
+	uint64_t i = key * 0x9e3779b97f4a7c15ull >> (64 - RECENT_BITS);
 
-	return &k->recent[(key ^ key >> 9) % RECENT];
+	if (is_recent(&k->recent[i], structure, path))
+		return &k->recent[i];
+	if (is_recent(&k->recent[i ^ 1], structure, path))
+		return &k->recent[i ^ 1];
+	k->recent[i ^ 1] = k->recent[i];
+	return &k->recent[i];
 }
 
 static const struct wanted_slot *find_wanted(const struct kernel *k, const char *structure,
@@ -337,7 +349,7 @@ int kernel_member(const struct kernel *k, const char *structure, const char *pat
 {
 	struct recent *r = find_recent(k, structure, path);
 
-	if (r->structure != structure || r->path != path) {
+	if (!is_recent(r, structure, path)) {
 		const struct wanted_slot *s = find_wanted(k, structure, path);
 		if (!s)
 			return -ENOENT;

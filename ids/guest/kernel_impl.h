@@ -51,7 +51,8 @@ struct wanted_slot {
 
 /* What was asked for lately, by the addresses of the names: `index` in kernel.member, or of the
  * structure where `path` is NULL. */
-#define RECENT 512 /* a power of two */
+#define RECENT_BITS 9
+#define RECENT	    (1u << RECENT_BITS)
 struct recent {
 	const char *structure, *path;
 	uint32_t index;

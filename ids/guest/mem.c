@@ -17,10 +17,9 @@ typedef uint64_t word64 __attribute__((may_alias, aligned(1)));
 typedef uint32_t word32 __attribute__((may_alias, aligned(1)));
 typedef uint16_t word16 __attribute__((may_alias, aligned(1)));
 
-/* Whole words as far as they go: a pointer or a counter is read in one access, and each byte of
- * the guest's once. Nothing is left to the compiler's own ideas of how to copy: the source
- * changes. */
-static void copy(uint8_t *dst, const volatile uint8_t *src, size_t len)
+/* Whole words as far as they go. Nothing is left to the compiler's own ideas of how to copy: the
+ * source changes. */
+void gmem_copy(uint8_t *dst, const volatile uint8_t *src, size_t len)
 {
 	for (; len >= 32; len -= 32, dst += 32, src += 32) {
 		uint64_t a = *(const volatile word64 *)src, b = *(const volatile word64 *)(src + 8),
@@ -57,7 +56,7 @@ int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len)
 		const volatile uint8_t *page = gmem_page(mem, gpa - off);
 		if (!page)
 			return -EFAULT;
-		copy(out, page + off, n);
+		gmem_copy(out, page + off, n);
 		out += n;
 		gpa += n;
 		len -= n;
@@ -108,7 +107,7 @@ int gspace_read(const struct gspace *space, uint64_t va, void *dst, size_t len)
 		const volatile uint8_t *page;
 		if (gspace_translate(space, va, &at) || !(page = gmem_page(mem, at.gpa - off)))
 			return -EFAULT;
-		copy(out, page + off, n);
+		gmem_copy(out, page + off, n);
 		out += n;
 		va += n;
 		len -= n;

@@ -26,6 +26,10 @@ static inline const volatile void *gmem_page(const struct gmem *mem, uint64_t gp
 	return mem->page(mem->ctx, gpa);
 }
 
+/* Copy from a page of the guest's: a pointer or a counter is read in one access, and each byte
+ * once. */
+void gmem_copy(uint8_t *dst, const volatile uint8_t *src, size_t len);
+
 /* Copy from guest-physical memory; may cross pages. 0, or -EFAULT with nothing promised of `dst`.
  * Words of 2, 4 and 8 bytes that are aligned are read whole; each byte is read once. */
 int gmem_read(const struct gmem *mem, uint64_t gpa, void *dst, size_t len);

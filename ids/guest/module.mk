@@ -1,5 +1,5 @@
 # The guest's kernel seen from outside: in the sentry and on the host.
-GUEST_SRC := $(addprefix ids/guest/,mem.c kernel.c image.c kallsyms.c kallsyms_search.c btf.c module.c wanted.c)
+GUEST_SRC := $(addprefix ids/guest/,mem.c kernel.c glance.c image.c kallsyms.c kallsyms_search.c btf.c module.c wanted.c)
 SENTRY_SRC += $(GUEST_SRC)
 
 # Tests: the fake guest is used by those of ids/proc and ids/sentry as well.

@@ -247,33 +247,26 @@ static uint64_t step(struct check_run *run)
 	return PERIOD_MS;
 }
 
-static uint32_t offset(const struct kernel *k, const char *structure, const char *member, bool *ok)
-{
-	int64_t at = kernel_offset(k, structure, member);
-
-	*ok &= at >= 0;
-	return at < 0 ? 0 : (uint32_t)at;
-}
-
 static bool find_offsets(struct bpf *st, const struct kernel *k)
 {
 	int64_t insns = kernel_offset(k, "bpf_prog", "insnsi");
 	bool ok = true;
 
-	st->type = offset(k, "bpf_prog", "type", &ok);
-	st->attach = offset(k, "bpf_prog", "expected_attach_type", &ok);
-	st->len = offset(k, "bpf_prog", "len", &ok);
-	st->func = offset(k, "bpf_prog", "bpf_func", &ok);
-	st->aux = offset(k, "bpf_prog", "aux", &ok);
-	st->name = offset(k, "bpf_prog_aux", "name", &ok);
-	st->target = offset(k, "bpf_prog_aux", "attach_func_name", &ok);
-	st->user = offset(k, "bpf_prog_aux", "user", &ok);
+	st->type = integrity_offset(k, "bpf_prog", "type", &ok);
+	st->attach = integrity_offset(k, "bpf_prog", "expected_attach_type", &ok);
+	st->len = integrity_offset(k, "bpf_prog", "len", &ok);
+	st->func = integrity_offset(k, "bpf_prog", "bpf_func", &ok);
+	st->aux = integrity_offset(k, "bpf_prog", "aux", &ok);
+	st->name = integrity_offset(k, "bpf_prog_aux", "name", &ok);
+	st->target = integrity_offset(k, "bpf_prog_aux", "attach_func_name", &ok);
+	st->user = integrity_offset(k, "bpf_prog_aux", "user", &ok);
 	st->uid = kernel_offset(k, "user_struct", "uid");
 	/* They follow the structure. */
 	st->insns = insns >= 0 ? (uint32_t)insns : kernel_size(k, "bpf_prog");
-	st->table.shift = offset(k, "xa_node", "shift", &ok);
-	st->table.slots = offset(k, "xa_node", "slots", &ok);
-	st->table.head = kernel_symbol(k, "prog_idr") + offset(k, "idr", "idr_rt.xa_head", &ok);
+	st->table.shift = integrity_offset(k, "xa_node", "shift", &ok);
+	st->table.slots = integrity_offset(k, "xa_node", "slots", &ok);
+	st->table.head =
+		kernel_symbol(k, "prog_idr") + integrity_offset(k, "idr", "idr_rt.xa_head", &ok);
 	st->table.space = kernel_space(k);
 	return ok && st->insns;
 }

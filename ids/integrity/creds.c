@@ -48,15 +48,6 @@ struct creds {
 	uint32_t orphans;
 };
 
-static uint32_t offset(const struct check_run *run, const char *structure, const char *member,
-		       bool *ok)
-{
-	int64_t at = kernel_offset(run->in->k, structure, member);
-
-	*ok &= at >= 0;
-	return at < 0 ? 0 : (uint32_t)at;
-}
-
 /* --- reading ----------------------------------------------------------------------------------
  */
 
@@ -301,12 +292,12 @@ static const char *attach(struct check_run *run)
 	struct creds *st = run->state;
 	bool ok = true;
 
-	st->real_cred = offset(run, "task_struct", "real_cred", &ok);
-	st->flags = offset(run, "task_struct", "flags", &ok);
-	st->pid = offset(run, "task_struct", "pid", &ok);
-	st->uid = offset(run, "cred", "uid", &ok);
-	st->euid = offset(run, "cred", "euid", &ok);
-	st->caps = offset(run, "cred", "cap_effective", &ok);
+	st->real_cred = integrity_offset(run->in->k, "task_struct", "real_cred", &ok);
+	st->flags = integrity_offset(run->in->k, "task_struct", "flags", &ok);
+	st->pid = integrity_offset(run->in->k, "task_struct", "pid", &ok);
+	st->uid = integrity_offset(run->in->k, "cred", "uid", &ok);
+	st->euid = integrity_offset(run->in->k, "cred", "euid", &ok);
+	st->caps = integrity_offset(run->in->k, "cred", "cap_effective", &ok);
 	memset(run->memory, 0, SETS * WAYS * sizeof(struct known));
 	if (!run->in->procs || !kernel_symbol(run->in->k, "commit_creds"))
 		return "its tasks are not followed";

@@ -170,6 +170,16 @@ void integrity_name(const struct integrity *in, uint64_t va, char symbol[KERNEL_
 /* Whether the kernel's start has ended: init runs, text and read-only data are sealed. */
 bool integrity_running(const struct integrity *in);
 
+/* Offset of a member that a check cannot do without: *ok becomes false where there is none. */
+static inline uint32_t integrity_offset(const struct kernel *k, const char *structure,
+					const char *member, bool *ok)
+{
+	int64_t at = kernel_offset(k, structure, member);
+
+	*ok &= at >= 0;
+	return at < 0 ? 0 : (uint32_t)at;
+}
+
 static inline uint64_t integrity_ms(const struct integrity *in, uint64_t ms)
 {
 	return in->ops.tsc_hz / 1000 * ms;

@@ -367,23 +367,15 @@ static uint64_t step(struct check_run *run)
 	}
 }
 
-static uint32_t offset(const struct kernel *k, const char *structure, const char *member, bool *ok)
-{
-	int64_t at = kernel_offset(k, structure, member);
-
-	*ok &= at >= 0;
-	return at < 0 ? 0 : (uint32_t)at;
-}
-
 static const char *attach(struct check_run *run)
 {
 	const struct kernel *k = run->in->k;
 	struct patchers *st = run->state;
 	bool ftrace = true, kprobes = true;
 
-	st->func = offset(k, "ftrace_ops", "func", &ftrace);
-	st->next = offset(k, "ftrace_ops", "next", &ftrace);
-	st->flags = offset(k, "ftrace_ops", "flags", &ftrace);
+	st->func = integrity_offset(k, "ftrace_ops", "func", &ftrace);
+	st->next = integrity_offset(k, "ftrace_ops", "next", &ftrace);
+	st->flags = integrity_offset(k, "ftrace_ops", "flags", &ftrace);
 	st->func_hash = kernel_offset(k, "ftrace_ops", "func_hash");
 	st->filter = kernel_offset(k, "ftrace_ops_hash", "filter_hash");
 	st->bits = kernel_offset(k, "ftrace_hash", "size_bits");
@@ -391,11 +383,11 @@ static const char *attach(struct check_run *run)
 	st->ip = kernel_offset(k, "ftrace_func_entry", "ip");
 	st->list = ftrace ? kernel_symbol(k, "ftrace_ops_list") : 0;
 	st->list_end = kernel_symbol(k, "ftrace_list_end");
-	st->hlist = offset(k, "kprobe", "hlist", &kprobes);
-	st->chain = offset(k, "kprobe", "list", &kprobes);
-	st->addr = offset(k, "kprobe", "addr", &kprobes);
-	st->pre = offset(k, "kprobe", "pre_handler", &kprobes);
-	st->post = offset(k, "kprobe", "post_handler", &kprobes);
+	st->hlist = integrity_offset(k, "kprobe", "hlist", &kprobes);
+	st->chain = integrity_offset(k, "kprobe", "list", &kprobes);
+	st->addr = integrity_offset(k, "kprobe", "addr", &kprobes);
+	st->pre = integrity_offset(k, "kprobe", "pre_handler", &kprobes);
+	st->post = integrity_offset(k, "kprobe", "post_handler", &kprobes);
 	st->kp = kernel_offset(k, "kretprobe", "kp");
 	st->handler = kernel_offset(k, "kretprobe", "handler");
 	st->entry_handler = kernel_offset(k, "kretprobe", "entry_handler");

@@ -58,19 +58,15 @@ static void add(struct sites *s, uint64_t va, enum site_type type, int32_t to)
 		put(s, page + 1, 0, SITE_TAIL, (int32_t)(offset + sizes[type] - GMEM_PAGE));
 }
 
-static int64_t member(const struct integrity *in, const char *structure, const char *name)
-{
-	return kernel_offset(in->k, structure, name);
-}
-
 /* struct ftrace_page: next, records, index. True: the list has ended. */
 static bool build_ftrace(struct sites *s, const struct integrity *in)
 {
 	const struct gspace *space = kernel_space(in->k);
 	uint64_t head = kernel_symbol(in->k, "ftrace_pages_start"), records, rec[2 * 256];
-	int64_t next = member(in, "ftrace_page", "next"),
-		recs = member(in, "ftrace_page", "records"),
-		index = member(in, "ftrace_page", "index"), ip = member(in, "dyn_ftrace", "ip");
+	int64_t next = kernel_offset(in->k, "ftrace_page", "next"),
+		recs = kernel_offset(in->k, "ftrace_page", "records"),
+		index = kernel_offset(in->k, "ftrace_page", "index"),
+		ip = kernel_offset(in->k, "dyn_ftrace", "ip");
 	uint32_t count = 0, size = kernel_size(in->k, "dyn_ftrace");
 
 	if (!head || next < 0 || recs < 0 || index < 0 || ip != 0 || size != 16)

@@ -23,8 +23,14 @@ bool decode_setuid(const struct policy_layout *l, const struct probe_hit *hit,
 bool decode_creds(const struct policy_layout *l, const struct probe_hit *hit,
 		  struct policy_record *r)
 {
-	(void)l;
+	const struct proc *p = l->procs ? procs_find(l->procs, hit->current) : NULL;
+	uint32_t to = (uint32_t)hit->captured;
+
+	/* By default only who becomes root is told (DEFAULT_TO_ROOT); nearly all that come here,
+	 * with each exec, remain what they were. */
+	if (!(l->asked & GATE_BIT(GATE_CREDS)) && (to || (p && !p->uid)))
+		return false;
 	r->gate = GATE_CREDS;
-	record_number(r, FIELD_TO, (uint32_t)hit->captured);
+	record_number(r, FIELD_TO, to);
 	return true;
 }

@@ -76,6 +76,7 @@ struct policy_layout {
 	int64_t offset[MEMBERS];   /* negative: this kernel has none */
 	uint32_t missing;	   /* MEMBER_BIT of those */
 	uint64_t gates;		   /* GATE_BIT: what lines and defaults ask for */
+	uint64_t asked;		   /* of these by lines and `watch`, not by default alone */
 	uint32_t fields;	   /* FIELD_BIT: what lines ask for */
 	int64_t value[ENUMS];
 };

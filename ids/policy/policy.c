@@ -184,7 +184,8 @@ struct policy *policy_create(const struct policy_ops *ops, const struct blob *bl
 		p->off = p->blob->policy->off;
 		p->watch = p->blob->policy->watch;
 	}
-	p->layout.gates = told_gates(p) | line_gates(p, false);
+	p->layout.asked = line_gates(p, false) | p->watch;
+	p->layout.gates = told_gates(p) | p->layout.asked;
 	p->layout.fields = line_fields(p, GATES_ALL);
 	build_probes(p);
 	return p;

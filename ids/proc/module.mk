@@ -1,6 +1,8 @@
+# Needs ids/guest, and ids/eve/address.
+SOCKET_SRC := ids/proc/socket.c
 # Tasks of the guest: in the sentry and on the host.
 PROC_SRC := $(addprefix ids/proc/,task.c procs.c procs_event.c)
-SENTRY_SRC += $(PROC_SRC)
+SENTRY_SRC += $(PROC_SRC) $(SOCKET_SRC)
 
 # Hidden processes. VIEWS_SRC needs ids/guest and ids/proc/{task,procs}.
 VIEWS_SRC := $(addprefix ids/proc/,views.c views_judge.c views_event.c groups.c tasklist.c pidtable.c \
@@ -24,7 +26,11 @@ UNIT_TESTS += test_procs
 test_procs_SRC := tests/unit/test_procs.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
 	ids/eve/time.c
 
+# Their sockets.
+UNIT_TESTS += test_socket
+test_socket_SRC := tests/unit/test_socket.c $(SOCKET_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/json.c ids/eve/address.c
+
 FUZZERS += fuzz_task
-fuzz_task_SRC := tests/fuzz/fuzz_task.c $(PROC_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c ids/eve/json.c \
-	ids/eve/time.c
+fuzz_task_SRC := tests/fuzz/fuzz_task.c $(PROC_SRC) $(SOCKET_SRC) $(GUEST_SRC) $(FAKE_KERNEL) ids/eve/eve.c \
+	ids/eve/json.c ids/eve/time.c ids/eve/address.c
 fuzz_task_DEPS := tests/fuzz/kernel_fuzz.h tests/unit/fake_kernel.h $(wildcard ids/guest/*.h ids/proc/*.h)

@@ -103,14 +103,14 @@ static void look(struct procs *p, struct entry *e, enum task_depth depth)
 	e->proc.tgid = t.tgid;
 	e->proc.flags = t.flags;
 	memcpy(e->proc.comm, t.comm, sizeof(t.comm));
-	if (depth == TASK_IDS)
+	if (t.root)
+		e->proc.root = t.root;
+	if (depth < TASK_PLAIN)
 		return;
 	e->proc.uid = t.uid;
 	e->ns_pid = t.ns_level ? t.ns_pid : 0;
 	if (t.ppid)
 		e->proc.ppid = t.ppid;
-	if (t.root)
-		e->proc.root = t.root;
 	if (t.exe[0])
 		memcpy(e->proc.exe, t.exe, sizeof(t.exe));
 }
@@ -174,7 +174,8 @@ static void on_fork(void *ctx, struct probe_hit *hit)
 		memcpy(e->proc.exe, parent->proc.exe, sizeof(e->proc.exe));
 		e->proc.uid = parent->proc.uid;
 	}
-	look(p, e, TASK_PLAIN);
+	/* A child is what its parent is; the rest is read when it is told. */
+	look(p, e, parent ? TASK_ROOT : TASK_PLAIN);
 	if (is_thread(e)) {
 		p->stats.threads++;
 	} else if (e->proc.flags & TASK_PF_KTHREAD) {
@@ -247,7 +248,6 @@ static void on_exit(void *ctx, struct probe_hit *hit)
 		count_exit(p, hit->current);
 	if (!e || e->proc.exit_tsc)
 		return;
-	look(p, e, TASK_PLAIN);
 	e->proc.exit_tsc = hit->tsc;
 	e->exit_ns = hit->now_ns;
 	e->cpu = hit->cpu;
@@ -255,8 +255,10 @@ static void on_exit(void *ctx, struct probe_hit *hit)
 	if (!is_process(e))
 		return;
 	p->stats.exits++;
-	if (e->told || brief_line(p, e, hit))
+	if (e->told || brief_line(p, e, hit)) {
+		look(p, e, TASK_PLAIN);
 		procs_tell(p, e, PROCS_EXIT, hit->now_ns);
+	}
 	e->told = true;
 }
 
@@ -276,8 +278,10 @@ static void on_creds(void *ctx, struct probe_hit *hit)
 	struct procs *p = ctx;
 	struct entry *e = p->k ? find(p, hit->current) : NULL;
 
+	uint32_t euid;
+
 	if (e)
-		look(p, e, TASK_PLAIN);
+		(void)task_read_users(p->k, e->proc.va, &e->proc.uid, &euid);
 }
 
 static const struct probe probes[] = {

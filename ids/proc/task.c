@@ -4,38 +4,19 @@
 #include <string.h>
 
 #include "hv/errno.h"
+#include "ids/guest/glance.h"
 
 #define PATH_STEPS 128 /* dentries and mounts together */
 #define NAME_PART  255 /* NAME_MAX */
 #define FDS_MAX	   (1u << 20)
 #define PGD_MASK   0x000ffffffffff000ull
 
-static int read_u64(const struct kernel *k, uint64_t base, const char *structure,
-		    const char *member, uint64_t *value)
-{
-	int64_t at = kernel_offset(k, structure, member);
-
-	if (!base || at < 0)
-		return -EFAULT;
-	return gspace_u64(kernel_space(k), base + (uint64_t)at, value);
-}
-
-static int read_u32(const struct kernel *k, uint64_t base, const char *structure,
-		    const char *member, uint32_t *value)
-{
-	int64_t at = kernel_offset(k, structure, member);
-
-	if (!base || at < 0)
-		return -EFAULT;
-	return gspace_u32(kernel_space(k), base + (uint64_t)at, value);
-}
-
 /* --- paths
  * ---------------------------------------------------------------------------------------- */
 
 /* Where what makes up a path lies: looked up once for each path, which may have 128 parts. */
 struct tree {
-	const struct gspace *space;
+	struct glance look;
 	int64_t name, len, parent;   /* in struct dentry */
 	int64_t root;		     /* in struct vfsmount */
 	int64_t inner, above, point; /* in struct mount */
@@ -46,7 +27,6 @@ static bool find_tree(const struct kernel *k, struct tree *t)
 	int64_t text = kernel_offset(k, "qstr", "name"), length = kernel_offset(k, "qstr", "len");
 
 	*t = (struct tree){
-		.space = kernel_space(k),
 		.name = kernel_offset(k, "dentry", "d_name"),
 		.parent = kernel_offset(k, "dentry", "d_parent"),
 		.root = kernel_offset(k, "vfsmount", "mnt_root"),
@@ -61,16 +41,24 @@ static bool find_tree(const struct kernel *k, struct tree *t)
 	return true;
 }
 
+/* The word at an offset that this kernel may not have. */
+static int read_u64(struct tree *t, uint64_t va, int64_t at, uint64_t *value)
+{
+	if (at < 0)
+		return -EFAULT;
+	return glance_read(&t->look, va + (uint64_t)at, value, sizeof(*value));
+}
+
 /* Put a dentry's name and a slash before what is in dst[*at ...]. False: no room, or unreadable. */
-static bool prepend(const struct tree *t, uint64_t dentry, char *dst, size_t *at)
+static bool prepend(struct tree *t, uint64_t dentry, char *dst, size_t *at)
 {
 	char part[NAME_PART + 1];
 	uint64_t va;
 	uint32_t len;
 
-	if (gspace_u64(t->space, dentry + (uint64_t)t->name, &va) ||
-	    gspace_u32(t->space, dentry + (uint64_t)t->len, &len) || len > NAME_PART ||
-	    gspace_read(t->space, va, part, len) || len + 1 > *at)
+	if (read_u64(t, dentry, t->name, &va) ||
+	    glance_read(&t->look, dentry + (uint64_t)t->len, &len, sizeof(len)) ||
+	    len > NAME_PART || glance_read(&t->look, va, part, len) || len + 1 > *at)
 		return false;
 	*at -= len;
 	memcpy(dst + *at, part, len);
@@ -79,13 +67,12 @@ static bool prepend(const struct tree *t, uint64_t dentry, char *dst, size_t *at
 }
 
 /* The mount that a struct vfsmount is part of, and where it is mounted. False at the top. */
-static bool go_up(const struct tree *t, uint64_t *vfsmount, uint64_t *dentry)
+static bool go_up(struct tree *t, uint64_t *vfsmount, uint64_t *dentry)
 {
 	uint64_t mount = *vfsmount - (uint64_t)t->inner, parent, point;
 
-	if (t->inner < 0 || t->above < 0 || t->point < 0 ||
-	    gspace_u64(t->space, mount + (uint64_t)t->above, &parent) ||
-	    gspace_u64(t->space, mount + (uint64_t)t->point, &point) || parent == mount)
+	if (t->inner < 0 || read_u64(t, mount, t->above, &parent) ||
+	    read_u64(t, mount, t->point, &point) || parent == mount)
 		return false;
 	*dentry = point;
 	*vfsmount = parent + (uint64_t)t->inner;
@@ -93,8 +80,7 @@ static bool go_up(const struct tree *t, uint64_t *vfsmount, uint64_t *dentry)
 }
 
 /* Builds the path at the end of `dst`; returns where it begins, or `size` for none. */
-static size_t build_path(const struct tree *t, uint64_t dentry, uint64_t vfsmount, char *dst,
-			 size_t size)
+static size_t build_path(struct tree *t, uint64_t dentry, uint64_t vfsmount, char *dst, size_t size)
 {
 	uint64_t root = 0, of = 0, parent; /* root: of the mount `of` */
 	size_t at = size;
@@ -102,7 +88,7 @@ static size_t build_path(const struct tree *t, uint64_t dentry, uint64_t vfsmoun
 	for (uint32_t i = 0; i < PATH_STEPS; i++) {
 		if (vfsmount != of) {
 			of = vfsmount;
-			if (t->root < 0 || gspace_u64(t->space, of + (uint64_t)t->root, &root))
+			if (read_u64(t, of, t->root, &root))
 				root = 0;
 		}
 		if (dentry == root) {
@@ -110,7 +96,7 @@ static size_t build_path(const struct tree *t, uint64_t dentry, uint64_t vfsmoun
 				return at;
 			continue;
 		}
-		if (gspace_u64(t->space, dentry + (uint64_t)t->parent, &parent))
+		if (read_u64(t, dentry, t->parent, &parent))
 			return at;
 		if (parent == dentry) { /* of no tree: a memfd, a pipe */
 			(void)prepend(t, dentry, dst, &at);
@@ -136,11 +122,12 @@ int task_path(const struct kernel *k, uint64_t path_va, char *dst, size_t size)
 		return -EFAULT;
 	/* Renamed or freed meanwhile: once more. */
 	for (uint32_t tries = 0; tries < 2; tries++) {
-		if (read_u64(k, path_va, "path", "dentry", &dentry) ||
-		    read_u64(k, path_va, "path", "mnt", &vfsmount) || !dentry)
+		glance_open(&tree.look, k);
+		if (glance_u64(&tree.look, path_va, "path", "dentry", &dentry) ||
+		    glance_u64(&tree.look, path_va, "path", "mnt", &vfsmount) || !dentry)
 			return -EFAULT;
 		at = build_path(&tree, dentry, vfsmount, dst, size - 1);
-		if (!read_u64(k, path_va, "path", "dentry", &again) && again == dentry)
+		if (!glance_u64(&tree.look, path_va, "path", "dentry", &again) && again == dentry)
 			break;
 	}
 	size_t len = size - 1 - at;
@@ -166,13 +153,15 @@ int task_file_path(const struct kernel *k, uint64_t file_va, char *dst, size_t s
 uint64_t task_file(const struct kernel *k, uint64_t task_va, uint32_t fd)
 {
 	uint64_t files, fdt, table, file;
+	struct glance g;
 	uint32_t max;
 
-	if (read_u64(k, task_va, "task_struct", "files", &files) ||
-	    read_u64(k, files, "files_struct", "fdt", &fdt) ||
-	    read_u32(k, fdt, "fdtable", "max_fds", &max) || fd >= max || fd >= FDS_MAX ||
-	    read_u64(k, fdt, "fdtable", "fd", &table) ||
-	    gspace_u64(kernel_space(k), table + fd * 8ull, &file))
+	glance_open(&g, k);
+	if (glance_u64(&g, task_va, "task_struct", "files", &files) ||
+	    glance_u64(&g, files, "files_struct", "fdt", &fdt) ||
+	    glance_u32(&g, fdt, "fdtable", "max_fds", &max) || fd >= max || fd >= FDS_MAX ||
+	    glance_u64(&g, fdt, "fdtable", "fd", &table) ||
+	    glance_read(&g, table + fd * 8ull, &file, sizeof(file)))
 		return 0;
 	return file;
 }
@@ -180,78 +169,91 @@ uint64_t task_file(const struct kernel *k, uint64_t task_va, uint32_t fd)
 /* --- tasks
  * ---------------------------------------------------------------------------------------- */
 
-static void read_cred(const struct kernel *k, struct task *t)
+static int read_cred(struct glance *g, uint64_t va, uint32_t *uid, uint32_t *euid)
 {
 	uint64_t cred;
 
-	if (read_u64(k, t->va, "task_struct", "real_cred", &cred))
-		return;
-	(void)read_u32(k, cred, "cred", "uid", &t->uid);
-	(void)read_u32(k, cred, "cred", "euid", &t->euid);
+	if (glance_u64(g, va, "task_struct", "real_cred", &cred) ||
+	    glance_u32(g, cred, "cred", "uid", uid) || glance_u32(g, cred, "cred", "euid", euid))
+		return -EFAULT;
+	return 0;
+}
+
+int task_read_users(const struct kernel *k, uint64_t va, uint32_t *uid, uint32_t *euid)
+{
+	struct glance g;
+
+	glance_open(&g, k);
+	return read_cred(&g, va, uid, euid);
 }
 
 /* The number in the task's own namespace: the last of struct pid's. */
-static void read_ns_pid(const struct kernel *k, struct task *t)
+static void read_ns_pid(struct glance *g, struct task *t)
 {
-	int64_t numbers = kernel_offset(k, "pid", "numbers");
-	uint32_t each = kernel_size(k, "upid"), level, nr;
+	int64_t numbers = kernel_offset(g->kernel, "pid", "numbers");
+	uint32_t each = kernel_size(g->kernel, "upid"), level, nr;
 	uint64_t pid;
 
-	if (numbers < 0 || !each || read_u64(k, t->va, "task_struct", "thread_pid", &pid) ||
-	    read_u32(k, pid, "pid", "level", &level) || level > 32 ||
-	    read_u32(k, pid + (uint64_t)numbers + (uint64_t)level * each, "upid", "nr", &nr))
+	if (numbers < 0 || !each || glance_u64(g, t->va, "task_struct", "thread_pid", &pid) ||
+	    glance_u32(g, pid, "pid", "level", &level) || level > 32 ||
+	    glance_u32(g, pid + (uint64_t)numbers + (uint64_t)level * each, "upid", "nr", &nr))
 		return;
 	t->ns_level = level;
 	t->ns_pid = (int32_t)nr;
 }
 
-static void read_mm(const struct kernel *k, struct task *t)
+static void read_mm(struct glance *g, struct task *t)
 {
 	struct gspace_at at;
 	uint64_t pgd;
 
-	if (read_u64(k, t->va, "task_struct", "mm", &t->mm) || !t->mm ||
-	    read_u64(k, t->mm, "mm_struct", "pgd", &pgd) ||
-	    gspace_translate(kernel_space(k), pgd, &at))
+	if (glance_u64(g, t->va, "task_struct", "mm", &t->mm) || !t->mm ||
+	    glance_u64(g, t->mm, "mm_struct", "pgd", &pgd) ||
+	    gspace_translate(kernel_space(g->kernel), pgd, &at))
 		return;
 	t->root = at.gpa & PGD_MASK;
 }
 
-static int read_ids(const struct kernel *k, struct task *t)
+static int read_ids(struct glance *g, struct task *t)
 {
-	int64_t comm = kernel_offset(k, "task_struct", "comm");
 	uint32_t pid, tgid;
 
-	if (comm < 0 || read_u32(k, t->va, "task_struct", "pid", &pid) ||
-	    read_u32(k, t->va, "task_struct", "tgid", &tgid) ||
-	    gspace_string(kernel_space(k), t->va + (uint64_t)comm, t->comm, sizeof(t->comm)) < 0)
+	if (glance_u32(g, t->va, "task_struct", "pid", &pid) ||
+	    glance_u32(g, t->va, "task_struct", "tgid", &tgid) ||
+	    glance_bytes(g, t->va, "task_struct", "comm", t->comm, sizeof(t->comm)))
 		return -EFAULT;
+	t->comm[sizeof(t->comm) - 1] = 0;
 	t->pid = (int32_t)pid;
 	t->tgid = (int32_t)tgid;
-	(void)read_u32(k, t->va, "task_struct", "flags", &t->flags);
+	(void)glance_u32(g, t->va, "task_struct", "flags", &t->flags);
 	return 0;
 }
 
 int task_read(const struct kernel *k, uint64_t va, enum task_depth depth, struct task *task)
 {
+	struct glance g;
 	uint64_t exe = 0;
 	uint32_t ppid = 0;
 
+	glance_open(&g, k);
 	memset(task, 0, sizeof(*task));
 	task->va = va;
-	if (read_ids(k, task))
+	if (read_ids(&g, task))
 		return -EFAULT;
 	if (depth == TASK_IDS)
 		return 0;
-	(void)read_u64(k, va, "task_struct", "group_leader", &task->leader);
-	if (!read_u64(k, va, "task_struct", "real_parent", &task->parent))
-		(void)read_u32(k, task->parent, "task_struct", "tgid", &ppid);
+	read_mm(&g, task);
+	if (depth == TASK_ROOT)
+		return 0;
+	(void)glance_u64(&g, va, "task_struct", "group_leader", &task->leader);
+	if (!glance_u64(&g, va, "task_struct", "real_parent", &task->parent))
+		(void)glance_u32(&g, task->parent, "task_struct", "tgid", &ppid);
 	task->ppid = (int32_t)ppid;
-	(void)read_u64(k, va, "task_struct", "start_boottime", &task->start_ns);
-	read_cred(k, task);
-	read_ns_pid(k, task);
-	read_mm(k, task);
-	if (depth == TASK_EXE && task->mm && !read_u64(k, task->mm, "mm_struct", "exe_file", &exe))
+	(void)glance_u64(&g, va, "task_struct", "start_boottime", &task->start_ns);
+	(void)read_cred(&g, va, &task->uid, &task->euid);
+	read_ns_pid(&g, task);
+	if (depth == TASK_EXE && task->mm &&
+	    !glance_u64(&g, task->mm, "mm_struct", "exe_file", &exe))
 		(void)task_file_path(k, exe, task->exe, sizeof(task->exe));
 	return 0;
 }

@@ -36,11 +36,15 @@ struct task {
 	char exe[TASK_EXE_MAX]; /* path of the executable in its mount namespace, "" : none */
 };
 
-/* How much to read: the path costs most. */
-enum task_depth { TASK_IDS, TASK_PLAIN, TASK_EXE };
+/* How much to read: pid, tgid, flags and comm; page-table root as well; all but the path; all. The
+ * path costs most. */
+enum task_depth { TASK_IDS, TASK_ROOT, TASK_PLAIN, TASK_EXE };
 
 /* 0; -EFAULT: no task can be read there (pid, tgid and comm are needed). */
 int task_read(const struct kernel *k, uint64_t va, enum task_depth depth, struct task *task);
+
+/* What changes a task's users does not change the rest of it. */
+int task_read_users(const struct kernel *k, uint64_t va, uint32_t *uid, uint32_t *euid);
 
 /* The path of a struct path or struct file, as d_path() builds it without the chroot: through
  * dentries and mounts, at most 64 of each; " (deleted)" is not added. `dst` is always ended.

@@ -35,8 +35,8 @@ struct views_ops {
 	void *(*alloc)(void *ctx, size_t size); /* zeroed, aligned; never given back */
 	struct eve *eve;
 	uint64_t tsc_hz;
-	/* Write the flows of a thread group as elements of the array now open. NULL: none known. */
-	void (*flows)(void *ctx, int32_t tgid, struct json *j);
+	/* Write the flows of a task as elements of the array now open (socket_put_flows). */
+	void (*flows)(const struct kernel *k, uint64_t task_va, struct json *j);
 };
 
 struct views_stats {

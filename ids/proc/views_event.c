@@ -42,7 +42,7 @@ static bool put_event(struct views *v, const struct group *group, uint8_t missin
 	put_views(j, group, missing);
 	json_array(j, "flows");
 	if (v->ops.flows)
-		v->ops.flows(v->ops.ctx, (int32_t)group->tgid, j);
+		v->ops.flows(v->k, group->va, j);
 	json_close(j);
 	json_close(j);
 	return eve_end(eve, EVE_CLASS_URGENT);

@@ -5,66 +5,14 @@
 #include <string.h>
 
 #include "hv/errno.h"
-#include "ids/guest/probe.h"
-#include "ids/integrity/integrity.h"
-#include "ids/policy/policy.h"
-#include "ids/proc/procs.h"
-#include "ids/proc/views.h"
+#include "ids/proc/socket.h"
+#include "ids/sentry/introspect_impl.h"
 
 #define SEARCH_BYTES (32u << 10) /* looked at in one slice of the search */
 #define SEARCH_MS    1
 #define SITE_MS	     5 /* between two looks whether the guest has made NOPs of its ftrace sites */
 #define SITE_TRIES   2000 /* then it never will */
-#define SETS	     12
 #define SOON_MS	     200
-#define SHARED	     4 /* probes on one function */
-#define LOOKUPS	     4 /* names of functions in one slice */
-#define ENDBR	     4 /* bytes of ENDBR64, or of the NOP that replaces it */
-#define CALL	     0xe8
-
-static const uint8_t nop5[ABI_HOOK_BYTES] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
-
-struct user {
-	const struct probe *probe;
-	void *ctx;
-};
-
-struct hook {
-	const char *symbol;
-	uint64_t function; /* 0: this kernel has none */
-	uint64_t va;	   /* of the site, 0: not found yet */
-	bool set;
-	uint8_t users;
-	struct user user[SHARED];
-};
-
-enum phase {
-	PHASE_NONE,   /* no anchor, or nothing to be done with it */
-	PHASE_SEARCH, /* kernel_step() */
-	PHASE_SITES,  /* waiting for the guest's ftrace_init */
-	PHASE_HOOK,   /* one hook each slice */
-	PHASE_READY,
-};
-
-struct introspect {
-	struct kernel *kernel;
-	enum phase phase;
-	uint64_t next;	      /* TSC of the next slice */
-	uint64_t ready_since; /* TSC, 0: processes are not known */
-	uint32_t tries, at, missing;
-	int refused; /* why the core sets no hooks, 0: it does */
-	uint32_t nset, nhook;
-	struct probe_set set[SETS];
-	struct hook hook[ABI_HOOKS];
-	uint64_t hits, samples, unknown_hits;
-	struct procs *procs;
-	struct views *views;
-	struct policy *policy;
-	struct blob blob; /* its lines */
-	struct integrity *integrity;
-	uint32_t ram; /* index of the piece of RAM in which a page was found last */
-	uint64_t procs_next, views_next, policy_next, integrity_next; /* TSC, 0: nothing is due */
-};
 
 const volatile void *introspect_page(void *ctx, uint64_t gpa)
 {
@@ -175,140 +123,6 @@ void introspect_stats(const struct sentry *s, struct json *j)
 	eve_fields(j, fields, sizeof(fields) / sizeof(fields[0]));
 }
 
-/* --- the table of hooks --------------------------------------------------------------------------
- */
-
-/* Address of the first of the alternatives that the kernel has. */
-static uint64_t find_function(const struct kernel *k, const char *names)
-{
-	char name[KERNEL_NAME_MAX];
-	while (*names) {
-		size_t len = strcspn(names, "|");
-		if (len < sizeof(name)) {
-			memcpy(name, names, len);
-			name[len] = 0;
-			uint64_t va = kernel_symbol(k, name);
-			if (va)
-				return va;
-		}
-		names += len + (names[len] == '|');
-	}
-	return 0;
-}
-
-static void add_probe(struct introspect *in, const struct probe *probe, void *ctx)
-{
-	uint32_t i = 0;
-	while (i < in->nhook && strcmp(in->hook[i].symbol, probe->symbol) != 0)
-		i++;
-	if (i == ABI_HOOKS || in->hook[i].users == SHARED)
-		return; /* test_introspect holds that this does not happen */
-	if (i == in->nhook)
-		in->hook[in->nhook++] = (struct hook){.symbol = probe->symbol};
-	struct hook *h = &in->hook[i];
-	h->user[h->users++] = (struct user){probe, ctx};
-}
-
-static void build_hooks(struct introspect *in)
-{
-	in->nhook = 0;
-	for (uint32_t i = 0; i < in->nset; i++)
-		for (uint32_t k = 0; k < in->set[i].count; k++)
-			add_probe(in, &in->set[i].probe[k], in->set[i].ctx);
-}
-
-/* A NOP, or a call that the guest's ftrace has made of it (functions may be traced from the boot
- * on). Before ftrace_init() all sites call __fentry__. */
-static bool is_site(const struct introspect *in, uint64_t va, const uint8_t *bytes)
-{
-	int32_t distance;
-
-	if (bytes[0] != CALL)
-		return memcmp(bytes, nop5, sizeof(nop5)) == 0;
-	memcpy(&distance, bytes + 1, sizeof(distance));
-	uint64_t fentry = kernel_symbol(in->kernel, "__fentry__");
-	return fentry && va + ABI_HOOK_BYTES + (uint64_t)(int64_t)distance != fentry;
-}
-
-/* The site of a function, at its start or behind an ENDBR64. 0: none (yet). */
-static uint64_t find_site(const struct introspect *in, uint64_t function)
-{
-	uint8_t bytes[ENDBR + ABI_HOOK_BYTES];
-	if (gspace_read(kernel_space(in->kernel), function, bytes, sizeof(bytes)))
-		return 0;
-	if (is_site(in, function, bytes))
-		return function;
-	if (is_site(in, function + ENDBR, bytes + ENDBR))
-		return function + ENDBR;
-	return 0;
-}
-
-/* Some functions more; they stay where they are. */
-static void find_functions(struct introspect *in)
-{
-	for (uint32_t i = 0; i < LOOKUPS && in->at < in->nhook; i++, in->at++) {
-		struct hook *h = &in->hook[in->at];
-		h->function = find_function(in->kernel, h->symbol);
-	}
-}
-
-static bool sites_ready(const struct introspect *in)
-{
-	bool ready = true;
-	for (uint32_t i = 0; i < in->nhook && ready; i++)
-		ready = !in->hook[i].function || find_site(in, in->hook[i].function);
-	return ready;
-}
-
-/* What the hook needs of the core. */
-static struct abi_hook describe(const struct introspect *in, const struct hook *h)
-{
-	struct abi_hook out = {.va = h->va};
-	for (uint32_t i = 0; i < h->users; i++) {
-		const struct probe *p = h->user[i].probe;
-		out.flags |= p->sync ? ABI_HOOK_SYNC : 0;
-		int64_t offset =
-			p->structure ? kernel_offset(in->kernel, p->structure, p->member) : -1;
-		if (offset >= 0 && offset <= UINT16_MAX && !(out.flags & ABI_HOOK_CAPTURE)) {
-			out.flags |= ABI_HOOK_CAPTURE;
-			out.base = p->base;
-			out.offset = (uint16_t)offset;
-		}
-	}
-	return out;
-}
-
-static void set_hook(struct sentry *s, uint32_t number)
-{
-	struct introspect *in = s->introspect;
-	struct hook *h = &in->hook[number];
-	struct gspace_at at;
-
-	h->va = h->function ? find_site(in, h->function) : 0;
-	h->set = false;
-	if (h->va && !gspace_translate(kernel_space(in->kernel), h->va, &at)) {
-		struct abi_hook hook = describe(in, h);
-		hook.gpa = at.gpa;
-		s->ctl->hook = hook;
-		int64_t err = s->ops.call(s->ops.ctx, ABI_CALL_HOOK, number, 1);
-		h->set = err == 0;
-		if (h->set)
-			integrity_hooked(in->integrity, h->va);
-		if (err == -ENOTSUP)
-			in->refused = -ENOTSUP;
-	}
-	in->missing += !h->set;
-	if (!h->set) {
-		policy_unhooked(in->policy, h->symbol);
-		char line[160];
-		snprintf(line, sizeof(line), "introspection: %s is not watched: %s", h->symbol,
-			 !h->function ? "this kernel has no such function"
-			 : !h->va     ? "no ftrace site at its entry"
-				      : "the core refused the hook");
-		s->ops.log(s->ops.ctx, line);
-	}
-}
-
 /* --- phases --------------------------------------------------------------------------------------
  */
 
@@ -332,7 +146,7 @@ static void begin(struct sentry *s)
 	policy_attach(in->policy, in->kernel, in->procs);
 	integrity_attach(in->integrity, in->kernel, in->procs, s->now);
 	in->procs_next = in->views_next = in->policy_next = in->integrity_next = s->now;
-	build_hooks(in);
+	introspect_build_hooks(in);
 	if (current != -ENOENT)
 		s->ops.call(s->ops.ctx, ABI_CALL_GUEST, kernel_image(in->kernel)->direct_map,
 			    (uint64_t)current);
@@ -407,15 +221,15 @@ void introspect_step(struct sentry *s)
 		break;
 	case PHASE_SITES:
 		if (in->at < in->nhook)
-			find_functions(in);
-		else if (sites_ready(in) || ++in->tries == SITE_TRIES)
+			introspect_find_functions(in);
+		else if (introspect_sites_ready(in) || ++in->tries == SITE_TRIES)
 			enter(s, PHASE_HOOK);
 		else
 			in->next = s->now + clock_ticks(&s->clock, SITE_MS);
 		break;
 	default:
 		if (in->at < in->nhook)
-			set_hook(s, in->at++);
+			introspect_set_hook(s, in->at++);
 		else
 			finish(s);
 	}
@@ -579,8 +393,11 @@ int introspect_init(struct sentry *s)
 	};
 	const struct procs_ops procs = {
 		.ctx = s->ops.ctx, .alloc = s->ops.alloc, .eve = &s->eve, .tsc_hz = s->clock.hz};
-	const struct views_ops views = {
-		.ctx = s->ops.ctx, .alloc = s->ops.alloc, .eve = &s->eve, .tsc_hz = s->clock.hz};
+	const struct views_ops views = {.ctx = s->ops.ctx,
+					.alloc = s->ops.alloc,
+					.eve = &s->eve,
+					.tsc_hz = s->clock.hz,
+					.flows = socket_put_flows};
 	in->kernel = kernel_create(&ops);
 	in->procs = procs_create(&procs);
 	in->views = views_create(&views);

@@ -22,7 +22,8 @@ SENTRY_MODE := -ffreestanding -nostdinc -isystem ids/sentry/newlib -isystem $(NE
 SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
 
 SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
-	ids/sentry/loop.c ids/sentry/introspect.c ids/sentry/process.c ids/sentry/report.c \
+	ids/sentry/loop.c ids/sentry/introspect.c ids/sentry/introspect_hooks.c ids/sentry/process.c \
+	ids/sentry/report.c \
 	ids/eve/channel.c ids/proc/roots.c
 # Why a VM entry of the guest failed; pure, and of the core only the names of control bits.
 EXPLAIN_SRC := ids/sentry/explain.c ids/sentry/entry_check.c ids/sentry/entry_check_guest.c \
@@ -52,7 +53,7 @@ test_entry_check_SRC := tests/unit/test_entry_check.c $(EXPLAIN_SRC)
 
 UNIT_TESTS += test_sentry_loop
 test_sentry_loop_SRC = tests/unit/test_sentry_loop.c ids/sentry/loop.c ids/sentry/introspect.c \
-	ids/sentry/process.c $(GUEST_SRC) $(PROC_SRC) $(VIEWS_SRC) $(INTEGRITY_SRC) \
+	ids/sentry/introspect_hooks.c ids/sentry/process.c $(GUEST_SRC) $(PROC_SRC) $(SOCKET_SRC) $(VIEWS_SRC) $(INTEGRITY_SRC) \
 	$(filter-out $(IDS_SRC),$(POLICY_SRC)) \
 	ids/sentry/report.c ids/eve/channel.c ids/proc/roots.c $(IDS_WORLD) $(STACK_SRC)
 test_sentry_loop_CFLAGS = $(STACK_INC)
@@ -69,10 +70,9 @@ UNIT_TESTS += test_sentry_string
 test_sentry_string_SRC := tests/unit/test_sentry_string.c
 test_sentry_string_DEPS := ids/sentry/string.c
 
-# test_introspect includes introspect.c.
 UNIT_TESTS += test_introspect
 test_introspect_SRC = tests/unit/test_introspect.c $(FAKE_KERNEL) \
-	$(filter-out ids/sentry/introspect.c tests/unit/%,$(test_sentry_loop_SRC))
+	$(filter-out tests/unit/%,$(test_sentry_loop_SRC))
 test_introspect_CFLAGS = $(STACK_INC)
-test_introspect_DEPS = $(O)/host/liblwip.a ids/sentry/introspect.c
+test_introspect_DEPS = $(O)/host/liblwip.a
 test_introspect_LIBS = $(O)/host/liblwip.a

@@ -8,12 +8,14 @@
 #include "tests/fuzz/kernel_fuzz.h"
 
 #include "ids/proc/procs.h"
+#include "ids/proc/socket.h"
 
-#define TASKS	   12
-#define TASK_PAGES 8000u  /* looks at guest memory for one task with its path */
-#define STEP_PAGES 40000u /* in one step of procs */
-#define SCRIPT	   24
-#define HZ	   1000000ull
+#define TASKS	     12
+#define SOCKET_PAGES (SOCKET_FDS * 40u) /* for the sockets of one */
+#define TASK_PAGES   8000u		/* looks at guest memory for one task with its path */
+#define STEP_PAGES   40000u		/* in one step of procs */
+#define SCRIPT	     24
+#define HZ	     1000000ull
 
 static struct fuzz_world w;
 static struct procs *procs;
@@ -25,6 +27,20 @@ static void emit(void *ctx, enum eve_class cls, const char *line, size_t len)
 	(void)ctx;
 	REQUIRE(cls == EVE_CLASS_PROCESS && strlen(line) == len && len < EVE_LINE_MAX);
 	lines++;
+}
+
+static uint64_t make_socket(struct fake *f, uint16_t family)
+{
+	uint64_t file = fake_file(f, "/socket"), inode = fake_alloc(f, fake_size(f, "inode"));
+	uint64_t socket = fake_alloc(f, fake_size(f, "socket"));
+	uint64_t sk = fake_alloc(f, fake_size(f, "sock"));
+
+	fake_put(f, file, "file", "f_inode", inode);
+	fake_put(f, file, "file", "private_data", socket);
+	fake_put(f, inode, "inode", "i_mode", 0140777);
+	fake_put(f, socket, "socket", "sk", sk);
+	fake_put(f, sk, "sock_common", "skc_family", family);
+	return file;
 }
 
 static void set_up(void)
@@ -43,6 +59,7 @@ static void set_up(void)
 				    i ? task[i - 1] : 0, "task");
 		fake_exec(w.fake, task[i], i % 2 ? "/usr//local/bin/program" : "/bin/sh");
 		fake_open_file(w.fake, task[i], 1, fake_file(w.fake, "/tmp/file"));
+		fake_open_file(w.fake, task[i], 2, make_socket(w.fake, i % 2 ? 2 : 10));
 		fake_link(w.fake, task[i]);
 		fake_module(w.fake, "module", 0xffffffffc0000000 + i * 0x1000, 0x1000);
 	}
@@ -79,6 +96,8 @@ static void look(uint64_t va)
 {
 	struct kernel_module module;
 	char path[TASK_EXE_MAX], symbol[KERNEL_NAME_MAX];
+	static char flows[4096];
+	struct json j;
 	struct task t;
 	uint64_t before = w.fake->pages, offset;
 
@@ -92,6 +111,12 @@ static void look(uint64_t va)
 		int len = task_file_path(w.kernel, file, path, sizeof(path));
 		REQUIRE(len < (int)sizeof(path) && (len < 0 || strlen(path) <= (size_t)len));
 	}
+	before = w.fake->pages;
+	json_begin(&j, flows, sizeof(flows));
+	json_array(&j, "flows");
+	socket_put_flows(w.kernel, va, &j);
+	json_close(&j);
+	REQUIRE(json_end(&j) > 0 && w.fake->pages - before <= SOCKET_PAGES);
 	before = w.fake->pages;
 	(void)kernel_module(w.kernel, 5, &module);
 	(void)kernel_module_at(w.kernel, 0xffffffffc0003010, &module, symbol, &offset);

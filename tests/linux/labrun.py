@@ -21,6 +21,8 @@ BUILD = TOP / os.environ.get("VIGIL_BUILD", "build")
 LAB = TOP / "tools" / "lab"
 GUEST_BIN = BUILD / "guest" / "bin"
 KEEP = BUILD / "test-runs"
+# The magic number of BTF in its header, as it stands verbatim in a kernel image compressed by LZ4.
+BTF = b"\x9f\xeb\x01\x00"
 TIMEOUT = 400.0  # wall seconds of a run; a bound against hanging, no figure of merit
 UNAVAILABLE = 77
 
@@ -207,6 +209,21 @@ class LabCase(unittest.TestCase):
     def note(self, text: str) -> None:
         """A figure for the log."""
         print(f"FIGURE {self.id().partition('.')[2]}: {text}", flush=True)
+
+    def without_btf(self) -> list[str]:
+        """Arguments of the lab for a kernel whose types are not described."""
+        kernel = fetched("kernel-cloud")
+        if kernel is None:
+            self.skipTest("kernel-cloud cannot be fetched here")
+        image = (kernel / "vmlinuz").read_bytes()
+        if image.count(BTF) != 1:
+            self.skipTest(f"the image of this kernel has the magic of BTF {image.count(BTF)} times")
+        # pylint: disable-next=consider-using-with
+        folder = tempfile.TemporaryDirectory(dir=BUILD)
+        self.addCleanup(folder.cleanup)
+        other = Path(folder.name) / "vmlinuz"
+        other.write_bytes(image.replace(BTF, b"\0" + BTF[1:]))
+        return ["--kernel", str(other), "--modules", str(kernel / "modules")]
 
 
 # What the guest's scripts may use. `mark` is seen by Run.phase; `need` ends the run with a status of

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import struct
 import sys
-import tempfile
 import unittest
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from labrun import BUILD, LabCase, Run, fetched, lines_of  # noqa: E402  (the path must be set first)
+from labrun import LabCase, Run, fetched, lines_of  # noqa: E402  (the path must be set first)
 
 SPLIT = "class"
 COST = 60.0
 TEST_TIMEOUT = 1500.0
-BTF = b"\x9f\xeb\x01\x00"  # magic, version and flags
 # errno of Linux
 PERM, NOENT, NOEXEC, ACCES, BUSY, NODEV, NFILE, ROFS = 1, 2, 8, 13, 16, 19, 23, 30
 AFNOSUPPORT, ADDRINUSE, NETUNREACH, CONNREFUSED = 97, 98, 101, 111
@@ -283,19 +281,10 @@ class WithoutBtf(LabCase):
     """A kernel that can't be held to the lines: the log and an event say so at the start."""
 
     def test_told(self) -> None:
-        kernel = fetched("kernel-cloud")
-        if kernel is None:
-            self.skipTest("kernel-cloud cannot be fetched here")
-        image = (kernel / "vmlinuz").read_bytes()
-        if image.count(BTF) != 1:
-            self.skipTest(f"the image of this kernel has the magic of BTF {image.count(BTF)} times")
-        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
-            other = Path(folder) / "vmlinuz"
-            other.write_bytes(image.replace(BTF, b"\0" + BTF[1:]))
-            run = self.good(self.lab(
-                "touch /tmp/x\ngates unlink /tmp/x\nsleep 2\n", "--kernel", str(other), "--modules",
-                str(kernel / "modules"), config="stats_interval = 2\ndeny unlink\n",
-            ))
+        run = self.good(self.lab(
+            "touch /tmp/x\ngates unlink /tmp/x\nsleep 2\n", *self.without_btf(),
+            config="stats_interval = 2\ndeny unlink\n",
+        ))
         told = [e["hypervisor"].get("policy") for e in run.of("hypervisor", "introspection")]
         self.assertEqual(told, [self.REASON])
         self.said(run, self.REASON)

@@ -23,6 +23,7 @@ COST = 200.0
 TEST_TIMEOUT = 1500.0
 SOON = 2.0  # seconds of the guest's clock within which a hidden process is told
 PORT = 4444
+SERVED = 5555  # by the processes that are hidden: see GUEST
 
 Event = dict[str, Any]
 
@@ -99,7 +100,7 @@ end() {
 step() {
 	name=$1 seconds=$2 user=$3
 	shift 3
-	su -s /bin/sh "$user" -c 'exec sleep 1000' &
+	su -s /bin/sh "$user" -c 'exec nc -l -p 5555' &
 	pid=$!
 	sleep 1
 	begin "$name"
@@ -200,7 +201,9 @@ class Rootkits(LabCase):
         if not trick.hidden:
             return
         body = hidden[0]["process"]
-        self.assertEqual(body["comm"], "sleep")
+        self.assertEqual(body["comm"], "nc")
+        listening = {"proto": "TCP", "state": "listening", "src_port": SERVED}
+        self.assertEqual([{k: v for k, v in flow.items() if k != "src_ip"} for flow in body["flows"]], [listening])
         self.assertIs(body["views"][trick.hidden], False, body)
         self.assertIs(body["views"]["ran"], True, body)
         self.assertEqual(told[-1]["process"]["action"], "unhidden", "shown again, but not told so")

@@ -29,9 +29,12 @@ static const struct {
 	{"qstr", "u{ s{ hash:4 len:4 } hash_len:8 } name:p", 0},
 	{"dentry", "d_flags:4 d_seq:4 d_parent:p d_name:qstr d_inode:p d_iname:1[32] d_sb:p", 0},
 	{"path", "mnt:p dentry:p", 0},
-	{"file", "u{ f_llist:p f_rcu:list_head } f_path:path f_inode:p f_op:p f_pos:8 f_flags:4",
+	{"file",
+	 "u{ f_llist:p f_rcu:list_head } f_path:path f_inode:p f_op:p f_pos:8 f_flags:4 "
+	 "private_data:p",
 	 1},
-	{"file", "f_count:8 f_mode:4 f_op:p f_inode:p f_flags:4 f_path:path f_pos:8", -1},
+	{"file", "f_count:8 f_mode:4 f_op:p f_inode:p f_flags:4 private_data:p f_path:path f_pos:8",
+	 -1},
 	{"vfsmount", "mnt_root:p mnt_sb:p mnt_flags:4", 0},
 	{"mount", "mnt_hash:list_head mnt_parent:p mnt_mountpoint:p mnt:vfsmount", 0},
 	{"super_block", "s_list:list_head s_dev:4 s_magic:8 s_root:p s_type:p s_fs_info:p", 0},
@@ -48,9 +51,12 @@ static const struct {
 	 "group_leader:p thread_pid:p pid_links:hlist_node[4] start_time:8 start_boottime:8 "
 	 "real_cred:p cred:p comm:1[16] fs:p files:p nsproxy:p signal:p",
 	 0},
+	{"inode", "i_mode:2 i_opflags:2 i_uid:kuid_t i_sb:p i_ino:8 i_nlink:4", 0},
+	{"socket", "state:4 type:2 flags:8 file:p sk:p ops:p", 0},
 	{"sock_common",
 	 "u{ skc_addrpair:8 s{ skc_daddr:4 skc_rcv_saddr:4 } } u{ skc_portpair:4 s{ skc_dport:2 "
-	 "skc_num:2 } } skc_family:2 skc_state:1 skc_reuse:1.4 skc_reuseport:1.1",
+	 "skc_num:2 } } skc_family:2 skc_state:1 skc_reuse:1.4 skc_reuseport:1.1 "
+	 "skc_v6_daddr:1[16] skc_v6_rcv_saddr:1[16]",
 	 0},
 	{"sock", "__sk_common:sock_common sk_socket:p sk_type:2 u{ sk_protocol:2 } sk_uid:kuid_t",
 	 0},

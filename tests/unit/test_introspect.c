@@ -3,7 +3,8 @@
  */
 #include "tests/unit/sentry_core.h"
 
-#include "ids/sentry/introspect.c" /* its tables are looked at */
+#include "hv/errno.h"
+#include "ids/sentry/introspect_impl.h" /* its tables are looked at */
 #include "tests/unit/fake_kernel.h"
 
 static struct core core;
@@ -174,7 +175,7 @@ static void room(void **state)
 	struct introspect *in = sentry->introspect;
 	uint32_t probes = 0, users = 0;
 	(void)state;
-	build_hooks(in);
+	introspect_build_hooks(in);
 	for (uint32_t i = 0; i < in->nset; i++)
 		probes += in->set[i].count;
 	for (uint32_t i = 0; i < in->nhook; i++) {

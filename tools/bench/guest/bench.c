@@ -6,6 +6,7 @@
  * Lines: BENCH name operations instructions tsc_begin tsc_end
  */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -128,10 +130,65 @@ static void do_fork_exec(uint64_t n)
 	}
 }
 
-/* Fork, exec, files and pages in one: the mixture that the modelled cost is for. */
+static void loopback_up(void)
+{
+	struct ifreq request = {.ifr_name = "lo"};
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	if (s < 0 || ioctl(s, SIOCGIFFLAGS, &request))
+		die("lo");
+	request.ifr_flags |= IFF_UP;
+	if (ioctl(s, SIOCSIFFLAGS, &request))
+		die("lo");
+	close(s);
+}
+
+/* A socket at 127.0.0.1 and where the kernel has put it. */
+static int at_loopback(int type, struct sockaddr_in *at)
+{
+	socklen_t len = sizeof(*at);
+	int s = socket(AF_INET, type, 0);
+
+	*at = (struct sockaddr_in){.sin_family = AF_INET};
+	inet_pton(AF_INET, "127.0.0.1", &at->sin_addr);
+	if (s < 0 || bind(s, (struct sockaddr *)at, sizeof(*at)) ||
+	    getsockname(s, (struct sockaddr *)at, &len))
+		die("socket");
+	return s;
+}
+
+/* A connection of 64 KiB in pieces of 4 KiB, and ten datagrams. */
+static void do_network(void)
+{
+	static char block[4096];
+	struct sockaddr_in at;
+	int server = at_loopback(SOCK_STREAM, &at), client = socket(AF_INET, SOCK_STREAM, 0), peer;
+
+	if (client < 0 || listen(server, 1) ||
+	    connect(client, (struct sockaddr *)&at, sizeof(at)) ||
+	    (peer = accept(server, NULL, NULL)) < 0)
+		die("connect");
+	for (int i = 0; i < 16; i++)
+		if (send(client, block, sizeof(block), 0) != sizeof(block) ||
+		    recv(peer, block, sizeof(block), MSG_WAITALL) != sizeof(block))
+			die("send");
+	close(client), close(peer), close(server);
+	server = at_loopback(SOCK_DGRAM, &at);
+	client = socket(AF_INET, SOCK_DGRAM, 0);
+	for (int i = 0; i < 10; i++)
+		if (sendto(client, block, 1400, 0, (struct sockaddr *)&at, sizeof(at)) != 1400 ||
+		    recv(server, block, sizeof(block), 0) != 1400)
+			die("sendto");
+	close(client), close(server);
+}
+
+/* Fork and exec, files, pages, pipes and the network in one: the mixture that the modelled cost is
+ * for. */
 static void do_mix(uint64_t n)
 {
 	char block[4096] = "";
+
+	loopback_up();
 
 	for (uint64_t i = 0; i < n; i++) {
 		FILE *f = fopen("/tmp/mix", "w+");
@@ -147,6 +204,8 @@ static void do_mix(uint64_t n)
 		fclose(f);
 		do_page_fault(64);
 		do_fork_exec(1);
+		do_pipe(10);
+		do_network();
 	}
 }
 
