@@ -104,8 +104,9 @@ void http_body(struct http_tx *tx, bool to_server, const uint8_t *data, uint32_t
 		keep(m, data, len);
 	else if (!decode_feed(m->decode, data, len))
 		http_event(tx, HTTP_EVENT_GZIP_DECOMPRESSION_FAILED);
+	/* What comes in place of a status line is body, too, and the line may still come. */
 	if (m->body.len > before)
-		http_tell(tx, to_server, APP_BODY);
+		http_tell(tx, to_server, m->headers_done || tx->old ? APP_BODY : APP_NOTHING);
 }
 
 void http_body_end(struct http_tx *tx, bool to_server)

@@ -7,7 +7,7 @@ static bool view(struct app_view *v, const struct buf *b, struct http_part p)
 {
 	if (!p.set)
 		return false;
-	*v = (struct app_view){b->at + p.at, p.len};
+	*v = (struct app_view){p.len ? b->at + p.at : (const uint8_t *)"", p.len};
 	return true;
 }
 

@@ -77,12 +77,10 @@ static bool empty_line(const struct buf *b, uint32_t from)
 	       (len == 2 && line[0] == '\r' && line[1] == '\n');
 }
 
-static enum app_result status_line(struct http_flow *f, struct http_side *s)
+static enum app_result status_line(struct http_side *s)
 {
 	struct http_msg *m = msg(s);
 
-	/* A 100 came before. */
-	buf_drop(http_pool(f), &m->line);
 	m->line = s->acc;
 	memset(&s->acc, 0, sizeof(s->acc));
 	m->line.len = (uint32_t)http_chomp(m->line.at, m->line.len);
@@ -97,14 +95,14 @@ static enum app_result status_line(struct http_flow *f, struct http_side *s)
 
 /* `acc` is a line. What does not look like a status line is body, unless the next line begins with
  * H. */
-static enum app_result line_done(struct http_flow *f, struct http_side *s)
+static enum app_result line_done(struct http_side *s)
 {
 	if (empty_line(&s->acc, 0)) {
 		s->acc.len = 0;
 		return APP_OK;
 	}
 	if (http_looks_like_status(s->acc.at, s->acc.len))
-		return status_line(f, s);
+		return status_line(s);
 	s->state = HTTP_LINE_NEXT;
 	return APP_OK;
 }
@@ -118,12 +116,12 @@ static enum app_result start_line(struct http_flow *f, struct http_side *s, stru
 		bool cr = s->acc.len && s->acc.at[s->acc.len - 1] == '\r';
 
 		if (cr && *c->at != '\n')
-			return line_done(f, s);
+			return line_done(s);
 		r = take(f, s, &s->acc, c, HTTP_FIELD_MAX);
 		if (r != APP_OK)
 			return r;
 		if (c->at[-1] == '\n')
-			return line_done(f, s);
+			return line_done(s);
 	}
 	return APP_OK;
 }
@@ -155,8 +153,10 @@ static bool continues(struct http_flow *f, struct http_side *s, bool chunked, in
 	m->header_part.set = false;
 	m->raw.len = m->text.len = m->fields.len = m->names.len = m->header.len = 0;
 	buf_drop(http_pool(f), &m->header);
-	/* Progress goes back with it: the line and headers to come are those that count. */
-	s->tx->tx.progress[APP_TO_CLIENT] = APP_NOTHING;
+	buf_drop(http_pool(f), &m->line);
+	memset(&m->first, 0, sizeof(m->first));
+	memset(&m->second, 0, sizeof(m->second));
+	memset(&m->third, 0, sizeof(m->third));
 	s->state = HTTP_START_LINE;
 	return true;
 }
@@ -524,7 +524,7 @@ void http_response_eof(struct http_flow *f)
 		again(f, s);
 	}
 	if (s->state == HTTP_START_LINE && s->acc.len)
-		line_done(f, s);
+		line_done(s);
 	if (s->state == HTTP_LINE_NEXT)
 		line_next(f, s, NULL);
 	if (s->state == HTTP_HEADER_BLOCK && !msg(s)->headers_done && msg(s)->raw.len)

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Room enough for the input's largest buffers, so that both runs have it. */
 static const struct app_config fuzz_config = {
-	.flows = 2, .memory = 4 << 20, .request_body = 2048, .response_body = 4096};
+	.flows = 2, .memory = 1 << 20, .request_body = 2048, .response_body = 4096};
 
 static inline void fuzz_cut(struct app_world *w, bool to_server, const uint8_t *data, size_t len,
 			    unsigned flags, uint32_t *seed)

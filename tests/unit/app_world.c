@@ -20,6 +20,8 @@ static void keep(struct kept *k, const struct app_view *v, bool grows, bool fixe
 		REQUIRE(grows ? v->len >= k->len : v->len == k->len);
 		REQUIRE(!k->len || !memcmp(k->at, v->at, k->len));
 	}
+	if (k->there && k->len == v->len && !memcmp(k->at, v->len ? v->at : k->at, v->len))
+		return;
 	free(k->at);
 	k->at = malloc(v->len + 1);
 	if (v->len)

@@ -10,7 +10,7 @@
 
 #include "ids/app/app.h"
 
-#define WORLD_TXS 64 /* transactions kept; later ones are counted only */
+#define WORLD_TXS 16 /* transactions kept; later ones are counted only */
 
 /* A buffer as it was told last. */
 struct kept {
