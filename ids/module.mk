@@ -4,7 +4,8 @@ ZLIB := $(CACHE)/zlib-1.2.13
 APP_ZLIB := $(addprefix ids/app/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c)
 APP_SRC := $(addprefix ids/app/,app.c buffer.c decode.c detect.c event.c pool.c \
 	dns.c dns_name.c dns_record.c md5.c tls.c tls_cert.c tls_hello.c x509.c \
-	http.c http_body.c http_buffer.c http_headers.c http_line.c http_request.c http_response.c http_uri.c) \
+	http.c http_body.c http_buffer.c http_headers.c http_line.c http_request.c http_response.c http_status.c \
+	http_uri.c) \
 	$(APP_ZLIB)
 HOST_CFLAGS += -isystem $(ZLIB)
 $(APP_ZLIB:%.c=$(O)/sentry/%.o) $(O)/sentry/ids/app/decode.o: SENTRY_CFLAGS += -isystem $(ZLIB)

@@ -155,6 +155,27 @@ void http_request_settle(struct http_flow *f, struct http_tx *tx);
 void http_request_eof(struct http_flow *f);
 void http_response_eof(struct http_flow *f);
 
+/* http_status.c: steps of http_response.c's machine. */
+static inline struct http_msg *http_response_msg(const struct http_side *s)
+{
+	return &s->tx->msg[APP_TO_CLIENT];
+}
+/* Take one octet into `b`, at most `max` of them. */
+enum app_result http_response_take(struct http_flow *f, struct http_side *s, struct buf *b,
+				   struct http_cursor *c, uint32_t max);
+void http_response_finish(struct http_side *s);
+/* Is the line in `b` from `from` on empty? */
+bool http_response_empty_line(const struct buf *b, uint32_t from);
+enum app_result http_response_start_line(struct http_flow *f, struct http_side *s,
+					 struct http_cursor *c);
+/* `acc` is a line. What is no status line is body, unless the next line begins with H. */
+enum app_result http_response_line_done(struct http_side *s);
+/* It was none, and *c->at comes next (`c` NULL: nothing). */
+enum app_result http_response_line_next(struct http_flow *f, struct http_side *s,
+					struct http_cursor *c);
+enum app_result http_response_header_block(struct http_flow *f, struct http_side *s,
+					   struct http_cursor *c);
+
 /* http_line.c */
 size_t http_chomp(const uint8_t *line, size_t len);
 enum http_method http_method(const uint8_t *at, size_t len);
