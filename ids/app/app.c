@@ -96,16 +96,23 @@ static void tell_rest(struct app_flow *flow)
 				app_tx_tell(flow, tx, dir == APP_TO_SERVER, APP_COMPLETE);
 }
 
-/* No more is parsed: what is open is told as it is, and the memory given back. */
-static void finish(struct app_flow *flow)
+/* What is open is told as it is, and the memory of the parser given back. */
+static void end_parser(struct app_flow *flow)
 {
-	flow->finished = true;
 	tell_rest(flow);
 	while (flow->first)
 		app_tx_free(flow, flow->first);
 	if (flow->state)
 		flow->parser->close(flow);
 	flow->state = NULL;
+}
+
+/* No more is parsed. */
+static void finish(struct app_flow *flow)
+{
+	flow->finished = true;
+	end_parser(flow);
+	buf_drop(&flow->app->pool, &flow->carry);
 	buf_drop(&flow->app->pool, &flow->probe[0].held);
 	buf_drop(&flow->app->pool, &flow->probe[1].held);
 }
@@ -173,6 +180,9 @@ void app_tx_tell(struct app_flow *flow, struct app_tx *tx, bool to_server,
 		flow->app->config.tx(flow->app->config.ctx, flow, tx, to_server);
 }
 
+static void parse(struct app_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
+		  bool eof);
+
 static void take_result(struct app_flow *flow, enum app_result result)
 {
 	struct app_stats *s = &flow->app->stats;
@@ -197,23 +207,58 @@ static bool choose(struct app_flow *flow, enum app_proto proto)
 	return flow->state;
 }
 
-static void parse(struct app_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
-		  bool eof)
-{
-	if (flow->finished)
-		return;
-	if (len)
-		take_result(flow, flow->parser->data(flow, to_server, data, len));
-	if (eof && !flow->finished)
-		flow->parser->eof(flow, to_server);
-}
-
 /* Octets that have just come, behind those that are held. */
 struct piece {
 	const uint8_t *data;
 	uint32_t len;
 	bool eof;
 };
+
+static void detect(struct app_flow *flow, bool to_server, struct piece rest);
+
+static void take(struct app_flow *flow, bool to_server, struct piece p)
+{
+	if (flow->parser && flow->probe[to_server].proto != APP_UNKNOWN)
+		parse(flow, to_server, p.data, p.len, p.eof);
+	else
+		detect(flow, to_server, p);
+}
+
+/* Another protocol begins: as at the start of a flow. `rest`: what was not taken of a piece. */
+static void change(struct app_flow *flow, bool to_server, struct piece rest)
+{
+	struct buf carry = flow->carry;
+
+	memset(&flow->carry, 0, sizeof(flow->carry));
+	end_parser(flow);
+	flow->outer = flow->proto;
+	flow->proto = APP_UNKNOWN;
+	flow->parser = NULL;
+	memset(flow->probe, 0, sizeof(flow->probe));
+	flow->first_dir = flow->carry_to_server;
+	take(flow, flow->carry_to_server, (struct piece){carry.at, carry.len, false});
+	buf_drop(&flow->app->pool, &carry);
+	if (!flow->finished)
+		take(flow, to_server, rest);
+}
+
+static void parse(struct app_flow *flow, bool to_server, const uint8_t *data, uint32_t len,
+		  bool eof)
+{
+	enum app_result r = APP_OK;
+
+	if (flow->finished)
+		return;
+	if (len)
+		r = flow->parser->data(flow, to_server, data, len);
+	if (r == APP_CHANGE) {
+		change(flow, to_server, (struct piece){data + len - flow->left, flow->left, eof});
+		return;
+	}
+	take_result(flow, r);
+	if (eof && !flow->finished)
+		flow->parser->eof(flow, to_server);
+}
 
 /* Hand what was held of a direction to the parser, and what came behind it. */
 static void release(struct app_flow *flow, bool to_server, const struct piece *rest)
@@ -230,7 +275,7 @@ static void release(struct app_flow *flow, bool to_server, const struct piece *r
 
 static void fail(struct app_flow *flow)
 {
-	flow->proto = APP_FAILED;
+	flow->proto = flow->outer ? flow->outer : APP_FAILED;
 	finish(flow);
 }
 
@@ -324,7 +369,7 @@ void app_data(struct app_flow *flow, bool to_server, const uint8_t *data, uint32
 		if (!flow->parser || p->proto == APP_UNKNOWN) {
 			take_result(flow, APP_LOST);
 			if (!flow->parser)
-				flow->proto = APP_FAILED;
+				fail(flow);
 			return;
 		}
 		take_result(flow,
@@ -335,10 +380,7 @@ void app_data(struct app_flow *flow, bool to_server, const uint8_t *data, uint32
 		flow->any = true;
 		flow->first_dir = to_server;
 	}
-	if (flow->parser && p->proto != APP_UNKNOWN)
-		parse(flow, to_server, data, len, eof);
-	else
-		detect(flow, to_server, (struct piece){data, len, eof});
+	take(flow, to_server, (struct piece){data, len, eof});
 }
 
 void app_datagram(struct app_flow *flow, bool to_server, const uint8_t *data, uint32_t len,

@@ -11,7 +11,10 @@
 /* What a parser says of the octets it was given. */
 enum app_result {
 	APP_OK,
-	APP_STOP,  /* no more of this flow is wanted: encrypted, a tunnel */
+	APP_STOP, /* no more of this flow is wanted: encrypted, another protocol */
+	/* Another protocol begins, which is to be found out: flow->carry holds octets of it that
+	 * were taken already, flow->left of this piece were not. */
+	APP_CHANGE,
 	APP_ERROR, /* cannot be followed */
 	APP_NO_MEMORY,
 	APP_LOST, /* a gap that cannot be passed over */
@@ -51,11 +54,14 @@ struct app_flow {
 	struct app_tx *first, *last;
 	uint64_t txs, now_ns;
 	uint64_t events;
+	struct buf carry; /* see APP_CHANGE */
+	uint32_t left;
 	uint32_t open_txs;
 	uint16_t port[2]; /* of the receiver, by direction */
 	uint8_t proto;
+	uint8_t outer;	   /* the protocol before a change, which stays if nothing else is found */
 	uint8_t first_dir; /* of the first octets */
-	bool tcp, any, finished, reversed;
+	bool tcp, any, finished, reversed, carry_to_server;
 	struct app_probe probe[2];
 };
 

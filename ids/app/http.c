@@ -64,7 +64,11 @@ static enum app_result http_data(struct app_flow *flow, bool to_server, const ui
 {
 	struct http_cursor c = {data, len};
 
-	return to_server ? http_request(flow->state, &c) : http_response(flow->state, &c);
+	enum app_result r =
+		to_server ? http_request(flow->state, &c) : http_response(flow->state, &c);
+
+	flow->left = c.left;
+	return r;
 }
 
 /* Only octets of a body may be missing; what is coded cannot go on. */

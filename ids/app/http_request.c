@@ -288,6 +288,15 @@ static bool first_word(const struct buf *acc, const uint8_t **word, size_t *n)
 	return end < acc->len || *n >= METHOD_MAX;
 }
 
+/* Something else is in the tunnel of a CONNECT. */
+static enum app_result tunnel(struct http_flow *f, struct http_side *s)
+{
+	f->flow->carry = s->acc;
+	f->flow->carry_to_server = true;
+	memset(&s->acc, 0, sizeof(s->acc));
+	return APP_CHANGE;
+}
+
 /* Between requests: a known method begins the next one, white space is passed over, and anything
  * else still belongs to the body of the last. Behind a CONNECT it is a tunnel. */
 static enum app_result finalize(struct http_flow *f, struct http_side *s, struct http_cursor *c)
@@ -306,7 +315,7 @@ static enum app_result finalize(struct http_flow *f, struct http_side *s, struct
 					f->side[APP_TO_CLIENT].state = HTTP_IDLE;
 				s->state = HTTP_IDLE;
 			} else if (s->state == HTTP_CONNECT_PROBE) {
-				return APP_STOP;
+				return tunnel(f, s);
 			} else {
 				http_event(s->tx, HTTP_EVENT_REQUEST_BODY_UNEXPECTED);
 				s->state = HTTP_JUNK;
@@ -370,6 +379,10 @@ static enum app_result again(struct http_flow *f, struct http_side *s)
 	memset(&s->acc, 0, sizeof(s->acc));
 	while (r == APP_OK && c.left)
 		r = steps[s->state](f, s, &c);
+	if (r == APP_CHANGE) { /* what is left of these octets belongs to it, too */
+		if (!buf_add(http_pool(f), &f->flow->carry, c.at, c.left, POOL_MAX))
+			r = APP_NO_MEMORY;
+	}
 	buf_drop(http_pool(f), &held);
 	return r;
 }

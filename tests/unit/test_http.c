@@ -336,12 +336,24 @@ static void test_odd_requests(void **state)
 static void test_connect(void **state)
 {
 	(void)state;
-	RUN("CONNECT Proxy.example:443 HTTP/1.1\r\nHost: h\r\n\r\n\x16\x03\x01\x02\x00\x01",
-	    "HTTP/1.1 200 OK\r\n\r\n\x16\x03\x01");
-	assert_int_equal(world.txs, 1);
+	RUN("CONNECT Proxy.example:22 HTTP/1.1\r\nHost: h\r\n\r\nSSH-2.0-any\r\n",
+	    "HTTP/1.1 200 OK\r\n\r\nSSH-2.0-any\r\n");
+	assert_int_equal(world.proto, APP_HTTP);
+	assert_int_equal(world.tx[0].proto, APP_HTTP);
 	Q(0, APP_HTTP_METHOD, "CONNECT");
 	Q(0, APP_HTTP_HOST, "proxy.example");
 	R(0, APP_FILE_DATA, NULL);
+	app_world_close(&world);
+	/* What is in it is found out as at the start of a connection. */
+	RUN("CONNECT p:443 HTTP/1.1\r\nHost: p\r\n\r\n"
+	    "\x16\x03\x01\x00\x37\x01\x00\x00\x33\x03\x03"
+	    "0123456789abcdef0123456789abcdef\x00\x00\x02\x13\x01\x01\x00\x00\x08"
+	    "\x00\x0a\x00\x04\x00\x02\x00\x1d",
+	    "HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03");
+	assert_int_equal(world.txs, 2);
+	assert_int_equal(world.proto, APP_TLS);
+	assert_int_equal(world.tx[1].proto, APP_TLS);
+	Q(1, APP_JA3_STRING, "771,4865,10,29,");
 	app_world_close(&world);
 	/* Refused: the connection goes on. */
 	RUN("CONNECT p:443 HTTP/1.1\r\nHost: p\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n",
