@@ -20,15 +20,10 @@ static uint32_t round_function(unsigned t, uint32_t b, uint32_t c, uint32_t d)
 	return (b ^ c ^ d) + 0xca62c1d6;
 }
 
-void sha1_short(uint8_t out[20], const uint8_t *data, size_t len)
+static void block_in(uint32_t h[5], const uint8_t *block)
 {
-	uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}, v[5], w[80];
-	uint8_t block[64] = {0};
+	uint32_t v[5], w[80];
 
-	memcpy(block, data, len);
-	block[len] = 0x80;
-	block[62] = (uint8_t)(len * 8 >> 8);
-	block[63] = (uint8_t)(len * 8);
 	for (unsigned t = 0; t < 16; t++)
 		w[t] = be32(block + t * 4);
 	for (unsigned t = 16; t < 80; t++)
@@ -43,9 +38,29 @@ void sha1_short(uint8_t out[20], const uint8_t *data, size_t len)
 		v[1] = v[0];
 		v[0] = next;
 	}
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 5; i++)
 		h[i] += v[i];
-		for (unsigned k = 0; k < 4; k++)
-			out[i * 4 + k] = (uint8_t)(h[i] >> (24 - 8 * k));
+}
+
+void sha1(uint8_t out[20], const uint8_t *data, size_t len)
+{
+	uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+	uint64_t bits = (uint64_t)len * 8;
+	uint8_t block[64];
+
+	for (; len >= 64; data += 64, len -= 64)
+		block_in(h, data);
+	memset(block, 0, sizeof(block));
+	if (len)
+		memcpy(block, data, len);
+	block[len] = 0x80;
+	if (len > 55) { /* no room for the length behind it */
+		block_in(h, block);
+		memset(block, 0, sizeof(block));
 	}
+	for (unsigned i = 0; i < 8; i++)
+		block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
+	block_in(h, block);
+	for (unsigned i = 0; i < 20; i++)
+		out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
 }

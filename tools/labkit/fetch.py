@@ -45,9 +45,9 @@ def run(*args: str | Path, cwd: Path | None = None) -> None:
         raise LabError(f"{' '.join(map(str, args))} failed:\n{tail}")
 
 
-def fetch_lwip(work: Path) -> Path:
-    suite, version = listed("lwip")
-    files = debian.Apt(suite, sources=True).source("lwip", version, work, r"\.dsc$")
+def fetch_source(name: str, work: Path) -> Path:
+    suite, version = listed(name)
+    files = debian.Apt(suite, sources=True).source(name, version, work, r"\.dsc$")
     dsc = next(f for f in files if f.suffix == ".dsc")
     # dpkg-source applies Debian's patches; the hashes were checked against the signed index.
     run("dpkg-source", "--no-check", "-x", dsc, work / "tree")
@@ -142,7 +142,8 @@ def fetch_bochs(work: Path) -> Path:
 
 
 FETCHERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
-    "lwip": ("lwip-2.1.3", fetch_lwip),
+    "lwip": ("lwip-2.1.3", lambda work: fetch_source("lwip", work)),
+    "zlib": ("zlib-1.2.13", lambda work: fetch_source("zlib", work)),
     "newlib": ("newlib-3.3.0", fetch_newlib),
     "bochs": ("bochs-3.0-smp", fetch_bochs),
     "bochs-trixie": ("bochs-trixie", fetch_bochs_trixie),
