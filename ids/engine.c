@@ -1,35 +1,12 @@
 #include "ids/engine.h"
 
 #include "hv/errno.h"
-#include "ids/eve/alert.h"
-#include "ids/flow/defrag.h"
-#include "ids/flow/flow.h"
+#include "ids/engine_impl.h"
 #include "ids/packet/packet.h"
-#include "ids/rules/matcher.h"
 
 #define FLOW_ENTRIES_DEFAULT 4096
 #define ALERTS_DEFAULT	     100 /* more than a serial port at 115,200 baud carries */
 #define FLOW_ENTRIES_MAX     (1u << 20)
-#define SECOND		     1000000000ull
-
-/* Events written in the second `second`. */
-struct limit {
-	uint64_t second;
-	uint32_t alerts, drops;
-};
-
-struct ids {
-	struct ids_config config;
-	struct eve *eve;
-	struct ids_stats stats;
-	struct blob blob;
-	struct matcher matcher;
-	struct flow_table flows;
-	struct defrag defrag;
-	struct limit *limit;	 /* per rule */
-	struct limit flow_limit; /* drop events of flows dropped before */
-	bool rules;
-};
 
 const char *ids_blob_reason(const void *blob, size_t len)
 {
@@ -104,6 +81,8 @@ int ids_create(struct ids **out, const struct ids_ops *ops, struct eve *eve,
 		err = make_flows(ids, ops);
 	if (!err)
 		err = make_defrag(ids, ops);
+	if (!err)
+		err = conv_create(ids, ops);
 	if (err)
 		return err;
 	*out = ids;
@@ -131,114 +110,48 @@ void ids_event_stats(struct ids *ids, uint64_t start_ns, uint64_t now_ns)
 		ids->stats.eve_overflow++;
 }
 
-/* May one more event be written in this second? */
-static bool within_limit(struct ids *ids, struct limit *l, uint32_t *count, uint64_t now_ns)
+/* The rules on the packet, and on a payload that is no part of a stream by itself. */
+static void match(struct ids *ids, struct turn *turn)
 {
-	if (l->second != now_ns / SECOND) {
-		l->second = now_ns / SECOND;
-		l->alerts = 0;
-		l->drops = 0;
-	}
-	if (*count >= ids->config.alerts_per_rule) {
-		ids->stats.alerts_suppressed++;
-		return false;
-	}
-	++*count;
-	return true;
-}
-
-static void tell_alert(struct ids *ids, const struct eve_packet *ep, uint32_t index, bool blocked)
-{
-	struct limit *l = &ids->limit[index];
-
-	if (!within_limit(ids, l, &l->alerts, ep->now_ns))
-		return;
-	if (eve_alert(ids->eve, ep, &ids->blob, &ids->blob.rule[index], blocked))
-		ids->stats.alerts++;
-	else
-		ids->stats.eve_overflow++;
-}
-
-static void tell_drop(struct ids *ids, const struct eve_packet *ep, const struct blob_rule *rule)
-{
-	struct limit *l = rule ? &ids->limit[rule - ids->blob.rule] : &ids->flow_limit;
-
-	if (!within_limit(ids, l, &l->drops, ep->now_ns))
-		return;
-	if (!eve_drop(ids->eve, ep, &ids->blob, rule))
-		ids->stats.eve_overflow++;
-}
-
-/* Pass and drop hold for the rest of the flow when the rule speaks about the flow as a whole: only
- * of addresses and ports, or of an established stream's content (Suricata's action scope). */
-static bool holds_for_flow(const struct blob_rule *r, const struct flow_ref *ref)
-{
-	return ref->flow && ((r->flags & (BLOB_RULE_IP_ONLY | BLOB_RULE_FLOW)) ||
-			     ((r->flags & BLOB_RULE_STREAM) && ref->established));
-}
-
-/* The rules that matched, strongest first: what becomes of the frame? */
-static enum ids_verdict act(struct ids *ids, const struct eve_packet *ep, const struct matches *m)
-{
-	const struct blob_rule *dropped_by = NULL;
-
-	for (uint32_t i = 0; i < m->count; i++) {
-		const struct blob_rule *r = &ids->blob.rule[m->rule[i]];
-		bool drop = (r->action == BLOB_DROP || r->action == BLOB_REJECT) && ids->config.ips;
-
-		if (r->action == BLOB_PASS) {
-			if (holds_for_flow(r, ep->flow))
-				ep->flow->flow->action = FLOW_PASS;
-			break;
-		}
-		if (drop && !dropped_by) {
-			dropped_by = r;
-			if (holds_for_flow(r, ep->flow))
-				ep->flow->flow->action = FLOW_DROP;
-		}
-		if (!(r->flags & BLOB_RULE_NOALERT) && !m->silent[i])
-			tell_alert(ids, ep, m->rule[i], drop);
-	}
-	if (!dropped_by)
-		return IDS_PASS;
-	tell_drop(ids, ep, dropped_by);
-	return IDS_DROP;
-}
-
-/* The rules on the packet, and on its payload as a piece of a stream by itself. */
-static void match(struct ids *ids, const struct packet *p, const struct flow_ref *ref,
-		  uint64_t now_ns, struct matches *m)
-{
-	struct look look = {.packet = p, .flow = ref, .now_ns = now_ns};
+	const struct packet *p = turn->packet;
+	struct rule_source source = conv_source(turn);
+	struct look look = {.packet = p,
+			    .flow = &turn->ref,
+			    .source = &source,
+			    .now_ns = turn->now_ns,
+			    .proto = conv_proto(turn->ref.flow)};
 	struct matcher_stream stream = {0};
 
-	m->count = 0;
-	matcher_packet(&ids->matcher, &look, m);
-	if (p->proto != PROTO_TCP || p->bad_checksum || !p->payload_len)
+	matcher_packet(&ids->matcher, &look, &turn->matches);
+	if (p->proto != PROTO_TCP || p->bad_checksum || !p->payload_len || turn->stream.taken)
 		return;
 	look.window = (struct app_view){p->payload, p->payload_len};
-	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, m);
+	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, &turn->matches);
 }
 
 static enum ids_verdict inspect_packet(struct ids *ids, const struct packet *p, uint64_t now_ns)
 {
-	struct flow_ref ref = {0};
-	struct matches m;
-	struct eve_packet ep = {
-		.config = &ids->config, .packet = p, .flow = &ref, .now_ns = now_ns};
+	struct turn turn = {.packet = p, .now_ns = now_ns};
+	struct flow *f;
 
 	if (p->reach == PACKET_LINK && !packet_event_any(&p->events))
 		return IDS_PASS;
 	if (p->reach != PACKET_LINK)
-		ref = flow_update(&ids->flows, p, now_ns, &ids->stats);
-	if (ref.flow && ref.flow->action == FLOW_DROP) {
-		tell_drop(ids, &ep, NULL);
+		turn.ref = flow_update(&ids->flows, p, now_ns, &ids->stats);
+	f = turn.ref.flow;
+	if (f && f->action == FLOW_DROP) {
+		engine_tell_drop(ids, &turn, NULL, "flow drop");
 		return IDS_DROP;
 	}
-	if (!ids->rules || (ref.flow && ref.flow->action == FLOW_PASS))
+	if (f && f->action == FLOW_PASS)
 		return IDS_PASS;
-	match(ids, p, &ref, now_ns, &m);
-	return act(ids, &ep, &m);
+	if (f)
+		conv_packet(ids, &turn);
+	if (ids->rules) {
+		match(ids, &turn);
+		engine_act(ids, &turn, &turn.matches, false, &turn.verdict);
+	}
+	return turn.verdict;
 }
 
 /* The packet that comes out of this one: a tunnel's content, or the datagram that a fragment
@@ -294,4 +207,9 @@ enum ids_verdict ids_inspect(struct ids *ids, const uint8_t *frame, size_t len, 
 	else
 		ids->stats.accepted++;
 	return verdict;
+}
+
+void ids_flush(struct ids *ids)
+{
+	flow_table_end(&ids->flows);
 }

@@ -51,6 +51,12 @@ struct ids_config {
 	uint16_t community_seed;  /* Community ID seed, 0 as in Suricata */
 	uint64_t seed;		  /* random; keys the flow table's hash and the flow ids */
 	bool midstream;		  /* a TCP flow met without its SYN may count as established */
+	bool async;		  /* one direction of a connection may never be seen */
+	bool stream_inline;	  /* look at octets as they come, as `ips` does, but do not drop */
+	uint32_t conversations;	  /* flows whose octets are looked into at a time; 0: 128 */
+	uint32_t stream_pages;	  /* of 2 KiB, for octets that wait; 0: 512 */
+	uint32_t app_memory;	  /* octets for transactions; 0: 1 MiB */
+	uint32_t body_limit;	  /* octets of a body looked at; 0: 32 KiB */
 	bool ipip;		  /* look into IPv4 in IPv4 (Suricata 7: off unless configured) */
 	const uint64_t
 		*pcap_cnt; /* replay: number of the packet, shown in events; NULL: not shown */
@@ -63,24 +69,27 @@ struct ids_stats {
 	uint64_t pkts, bytes;			 /* frames and octets inspected */
 	uint64_t ethernet, vlan, vlan_qinq, arp; /* decoder.* */
 	uint64_t ipv4, ipv6, tcp, udp, icmpv4, icmpv6, other_ip;
-	uint64_t fragments;	       /* IP fragments */
-	uint64_t rebuilt;	       /* datagrams put together from them */
-	uint64_t defrag_timeouts;      /* given up unfinished */
-	uint64_t defrag_full;	       /* pieces ignored and datagrams given up: no room */
-	uint64_t tunnels;	       /* packets in packets */
-	uint64_t unknown_link;	       /* EtherTypes not decoded */
-	uint64_t invalid;	       /* frames whose headers do not hold together */
-	uint64_t bad_checksum;	       /* IPv4, TCP, UDP or ICMP checksum wrong */
-	uint64_t alerts;	       /* alert events written */
-	uint64_t alerts_suppressed;    /* alerts and drop events held back by the limit */
-	uint64_t alert_queue_overflow; /* matches beyond IDS_ALERTS_PER_PACKET */
-	uint64_t inspection_limit;     /* rules given up after too many backtracking steps */
-	uint64_t eve_overflow;	       /* events that did not fit a line */
-	uint64_t accepted, blocked;    /* verdicts */
-	uint64_t flows, flows_evicted; /* flow table: created, thrown out while alive */
-	uint64_t candidates;	       /* rules verified after the prefilter */
-	uint64_t state_evicted;	       /* bits, counters, thresholds thrown out while alive */
-	uint64_t pending_overflow;     /* rules given up that waited for more of a stream */
+	uint64_t fragments;		/* IP fragments */
+	uint64_t rebuilt;		/* datagrams put together from them */
+	uint64_t defrag_timeouts;	/* given up unfinished */
+	uint64_t defrag_full;		/* pieces ignored and datagrams given up: no room */
+	uint64_t tunnels;		/* packets in packets */
+	uint64_t unknown_link;		/* EtherTypes not decoded */
+	uint64_t invalid;		/* frames whose headers do not hold together */
+	uint64_t bad_checksum;		/* IPv4, TCP, UDP or ICMP checksum wrong */
+	uint64_t alerts;		/* alert events written */
+	uint64_t alerts_suppressed;	/* alerts and drop events held back by the limit */
+	uint64_t alert_queue_overflow;	/* matches beyond IDS_ALERTS_PER_PACKET */
+	uint64_t inspection_limit;	/* rules given up after too many backtracking steps */
+	uint64_t eve_overflow;		/* events that did not fit a line */
+	uint64_t accepted, blocked;	/* verdicts */
+	uint64_t flows, flows_evicted;	/* flow table: created, thrown out while alive */
+	uint64_t candidates;		/* rules verified after the prefilter */
+	uint64_t state_evicted;		/* bits, counters, thresholds thrown out while alive */
+	uint64_t conversations_evicted; /* flows not looked into any more, for others */
+	uint64_t transactions_untold;	/* no room to remember what rules have seen of them */
+	uint64_t overlaps_dropped;	/* segments that say otherwise than what was inspected */
+	uint64_t pending_overflow;	/* rules given up that waited for more of a stream */
 };
 
 #define IDS_ALERTS_PER_PACKET 15 /* as Suricata's packet-alert-max default */
@@ -106,6 +115,9 @@ uint32_t ids_rule_count(const struct ids *ids);
  * rule count. With config.ips false the verdict is always IDS_PASS. */
 enum ids_verdict ids_inspect(struct ids *ids, const uint8_t *frame, size_t len, enum ids_dir dir,
 			     uint64_t now_ns);
+
+/* The end of a capture: flows end, and what waits in them is inspected. */
+void ids_flush(struct ids *ids);
 
 /* The counters, valid until the engine is gone. */
 const struct ids_stats *ids_stats(const struct ids *ids);

@@ -16,7 +16,7 @@ $(ZLIB)/inflate.c:
 
 # The detection engine. IDS_SRC runs in the sentry and on the host; VIGILC_SRC, the rule compiler, only
 # on the host.
-IDS_SRC := ids/engine.c \
+IDS_SRC := ids/engine.c ids/engine_act.c ids/engine_conv.c \
 	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/address.c ids/eve/community.c ids/eve/sha1.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
 	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c reassemble.c \

@@ -168,7 +168,7 @@ static void put_drop_upper(struct json *j, const struct packet *p)
 }
 
 bool eve_drop(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
-	      const struct blob_rule *rule)
+	      const struct blob_rule *rule, const char *reason)
 {
 	struct json *j;
 
@@ -179,7 +179,7 @@ bool eve_drop(struct eve *eve, const struct eve_packet *ep, const struct blob *b
 	json_object(j, "drop");
 	put_drop_ip(j, ep->packet);
 	put_drop_upper(j, ep->packet);
-	json_str(j, "reason", rule ? "rules" : "flow drop");
+	json_str(j, "reason", reason);
 	json_close(j);
 	if (rule)
 		put_alert(j, b, rule, true, false);

@@ -22,8 +22,8 @@ struct eve_packet {
 bool eve_alert(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
 	       const struct blob_rule *rule, bool blocked);
 
-/* A frame is dropped; `rule` is why, or NULL when its flow was dropped before. */
+/* A frame is dropped; `rule` is why, or NULL; `reason`: Suricata's words for it. */
 bool eve_drop(struct eve *eve, const struct eve_packet *ep, const struct blob *b,
-	      const struct blob_rule *rule);
+	      const struct blob_rule *rule, const char *reason);
 
 bool eve_stats(struct eve *eve, const struct ids_stats *s, uint64_t start_ns, uint64_t now_ns);

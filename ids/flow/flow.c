@@ -236,3 +236,14 @@ struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64
 	}
 	return ref;
 }
+
+void flow_table_end(struct flow_table *t)
+{
+	for (uint64_t i = 0; i < (uint64_t)t->sets * FLOW_WAYS; i++) {
+		if (!t->slot[i].last_ns)
+			continue;
+		if (t->ended)
+			t->ended(t->ctx, &t->slot[i]);
+		t->slot[i].last_ns = 0;
+	}
+}

@@ -23,6 +23,8 @@ struct flow_key {
 	uint8_t depth; /* tunnels around it: inside is another network */
 };
 
+struct conv;
+
 struct flow {
 	struct flow_key key;
 	uint64_t id;		    /* nonzero, 51 bits (exact in a double, as JSON readers use) */
@@ -34,6 +36,11 @@ struct flow {
 	bool syn_ack;
 	enum flow_action action;
 	struct stream tcp; /* for stream.c */
+	/* The engine's. */
+	struct conv *conv;
+	uint8_t app_proto; /* enum app_proto, once it is known for good */
+	bool heard;	   /* no application layer of ours in it */
+	bool unheard;	   /* given up for others */
 };
 
 /* How a packet stands to its flow. */
@@ -65,3 +72,6 @@ void flow_table_init(struct flow_table *t, void *memory, uint32_t entries, uint6
 /* Find or make the packet's flow and take the packet into it. */
 struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64_t now_ns,
 			    struct ids_stats *stats);
+
+/* All flows end. */
+void flow_table_end(struct flow_table *t);

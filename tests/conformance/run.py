@@ -27,12 +27,17 @@ KEYWORDS = set(
     itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert prefilter
     target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
     icmp_id icmp_seq icmpv6.mtu ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr
-    decode-event flowbits flowint hostbits xbits threshold detection_filter""".split()
+    decode-event flowbits flowint hostbits xbits threshold detection_filter stream-event stream_size
+    app-layer-event app-layer-protocol urilen uricontent http_uri http_raw_uri http_method http_header
+    http_cookie http_user_agent http_host http_stat_code http_client_body http.uri http.uri.raw http.method
+    http.header http.cookie http.user_agent http.host http.stat_code http.request_body http.connection
+    http.request_header http.response_header http.response_line http.request_line file_data file.data
+    dns.query dns_query tls.sni tag""".split()
 )
 PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6",
-             "pkthdr"}
+             "pkthdr", "tcp-stream", "http", "http1", "dns", "tls"}
 ACTIONS = {"alert", "drop", "pass", "reject", "rejectsrc", "rejectdst", "rejectboth"}
-FEATURES = {"ipv6", "icmp"}  # and actions:*
+FEATURES = {"ipv6", "icmp", "http", "dns", "tcp-stream", "ip-defrag", "flowbits", "threshold", "tls"}  # and actions:*
 LINKTYPES = {0, 1, 12, 101, 108, 113, 228, 229}
 HEAD = ("timestamp", "event_type", "seq", "host", "boot")
 
@@ -53,7 +58,6 @@ def unsupported(test):
         ("action", test["actions"], ACTIONS),
         ("link type", [test["linktype"]], LINKTYPES),
         ("feature", [f for f in test["features"] if not f.startswith("actions:")], FEATURES),
-        ("option", [o for o in ("stream_inline", "async_oneside") if test["options"].get(o)], ()),
     ):
         missing = sorted(str(w) for w in wanted if w not in have)
         if missing:
@@ -77,6 +81,10 @@ class Conformance(unittest.TestCase):
                 command += ["-k", "none"]
             if options.get("ips"):
                 command += ["--simulate-ips"]
+            if options.get("stream_inline"):
+                command += ["--set", "stream.inline=true"]
+            if options.get("async_oneside"):
+                command += ["--set", "stream.async-oneside=true"]
             if options.get("midstream"):
                 command += ["--set", "stream.midstream=true"]
             run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -24,7 +24,7 @@
 struct replay {
 	struct rule_options rules;
 	const char *capture, *dir, *blob_path;
-	bool midstream, ips, skip_checksums, stats;
+	bool async, stream_inline, midstream, ips, skip_checksums, stats;
 	void *blob;
 	size_t blob_len;
 	FILE *out;
@@ -147,6 +147,7 @@ static int run_capture(struct replay *r, struct ids *ids, pcap_t *pcap)
 	}
 	if (got == PCAP_ERROR)
 		fprintf(stderr, "%s: %s\n", r->capture, pcap_geterr(pcap));
+	ids_flush(ids);
 	summary(ids_stats(ids), seconds() - start);
 	if (r->stats)
 		ids_event_stats(ids, first, now);
@@ -164,6 +165,12 @@ static int replay(struct replay *r)
 				    .alerts_per_rule = IDS_NO_LIMIT,
 				    .flow_entries = 1u << 18,
 				    .midstream = r->midstream,
+				    .async = r->async,
+				    .stream_inline = r->stream_inline,
+				    .conversations = 1u << 14,
+				    .stream_pages = 1u << 15,
+				    .app_memory = 256u << 20,
+				    .body_limit = 100u << 10,
 				    .pcap_cnt = &r->pcap_cnt};
 	struct ids *ids;
 	pcap_t *pcap;
@@ -203,13 +210,25 @@ static int replay(struct replay *r)
 /* Settings of suricata.yaml that mean something here. */
 static bool setting(struct replay *r, const char *text)
 {
-	static const char name[] = "stream.midstream=";
+	const struct {
+		const char *name;
+		bool *value;
+	} known[] = {
+		{"stream.midstream=", &r->midstream},
+		{"stream.async-oneside=", &r->async},
+		{"stream.inline=", &r->stream_inline},
+	};
 
-	if (strncmp(text, name, sizeof(name) - 1) != 0) {
-		fprintf(stderr, "--set %s has no meaning here\n", text);
-		return true;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		size_t len = strlen(known[i].name);
+
+		if (strncmp(text, known[i].name, len) == 0) {
+			*known[i].value =
+				strcmp(text + len, "true") == 0 || strcmp(text + len, "yes") == 0;
+			return true;
+		}
 	}
-	r->midstream = strcmp(text + sizeof(name) - 1, "true") == 0;
+	fprintf(stderr, "--set %s has no meaning here\n", text);
 	return true;
 }
 

@@ -1,0 +1,559 @@
+/* Conversations: the octets of a flow, in order, to the application layer and to the rules. */
+#include <string.h>
+
+#include "hv/errno.h"
+#include "ids/app/dns.h"
+#include "ids/app/tls.h"
+#include "ids/engine_impl.h"
+
+#define CONVS_DEFAULT	 128u
+#define STREAM_PAGES	 512u
+#define APP_MEMORY	 (1u << 20)
+#define BODY_DEFAULT	 (32u << 10)
+#define TX_PER_CONV	 4u
+#define PROTO_BUFFERS(p) (proto_buffers[p])
+
+static struct flow_ref ref_of(struct flow *f, bool to_server)
+{
+	return (struct flow_ref){.flow = f, .to_server = to_server, .established = true};
+}
+
+/* --- packets that are made up --------------------------------------------------------------------
+ */
+
+/* As one of this flow without any octets would look. */
+static void make_up(struct packet *p, const struct flow *f, bool to_server)
+{
+	const struct flow_key *k = &f->key;
+
+	*p = (struct packet){.reach = PACKET_UPPER,
+			     .ip_version = k->ip_version,
+			     .proto = k->proto,
+			     .has_ports = true,
+			     .sp = to_server ? k->cp : k->sp,
+			     .dp = to_server ? k->sp : k->cp};
+	memcpy(p->src, to_server ? k->client : k->server, 16);
+	memcpy(p->dst, to_server ? k->server : k->client, 16);
+	for (unsigned i = 0; i < 2 && k->vlan[i]; i++)
+		p->vlan[p->tags++] = k->vlan[i];
+	if (p->proto == PROTO_TCP)
+		p->tcp_flags = TCP_ACK;
+}
+
+/* The turn as it is for octets of this direction: the packet's own if it brought them. */
+static struct turn turn_for(const struct ids *ids, struct flow *f, bool to_server,
+			    struct packet *other)
+{
+	struct turn t = *ids->turn;
+
+	if (t.ref.flow != f || t.ref.to_server != to_server || t.made_up) {
+		make_up(other, f, to_server);
+		t.packet = other;
+		t.made_up = true;
+	}
+	t.ref = ref_of(f, to_server);
+	return t;
+}
+
+/* --- the conversations --------------------------------------------------------------------------
+ */
+
+static void unlink_conv(struct ids *ids, struct conv *c)
+{
+	*(c->older ? &c->older->newer : &ids->oldest) = c->newer;
+	*(c->newer ? &c->newer->older : &ids->newest) = c->older;
+	c->older = c->newer = NULL;
+}
+
+static void link_newest(struct ids *ids, struct conv *c)
+{
+	c->older = ids->newest;
+	*(c->older ? &c->older->newer : &ids->oldest) = c;
+	ids->newest = c;
+}
+
+/* Its last transactions are told by app_close(). */
+static void close_conv(struct ids *ids, struct conv *c)
+{
+	struct app_flow *app = c->app;
+
+	c->app = NULL;
+	app_close(app);
+	c->flow->conv = NULL;
+	c->flow = NULL;
+	unlink_conv(ids, c);
+	c->newer = ids->free_conv;
+	ids->free_conv = c;
+}
+
+/* The flow's, made if there is none. NULL: it was given up before. */
+static struct conv *conv_of(struct ids *ids, struct flow *f)
+{
+	struct conv *c = f->conv;
+
+	if (c) {
+		unlink_conv(ids, c);
+		link_newest(ids, c);
+		return c;
+	}
+	if (f->unheard)
+		return NULL;
+	if (!ids->free_conv) {
+		struct conv *old = ids->oldest;
+
+		ids->stats.conversations_evicted++;
+		old->flow->unheard = true;
+		close_conv(ids, old);
+	}
+	c = ids->free_conv;
+	ids->free_conv = c->newer;
+	c->flow = f;
+	c->older = c->newer = NULL;
+	for (unsigned d = 0; d < 2; d++) {
+		c->side[d].rules = (struct matcher_stream){0};
+		c->side[d].at = 0;
+		c->side[d].len = 0;
+	}
+	c->app = app_open(ids->app, c, f->key.proto == PROTO_TCP, f->key.cp, f->key.sp);
+	f->conv = c;
+	link_newest(ids, c);
+	return c;
+}
+
+enum app_proto conv_proto(const struct flow *flow)
+{
+	const struct conv *c = flow ? flow->conv : NULL;
+
+	if (!flow)
+		return APP_UNKNOWN;
+	return c && c->app ? app_flow_proto(c->app) : (enum app_proto)flow->app_proto;
+}
+
+/* --- what rules ask ------------------------------------------------------------------------------
+ */
+
+static bool turn_number(void *ctx, enum rule_number which, uint32_t *value)
+{
+	const struct turn *t = ctx;
+	const struct stream_half *half = t->ref.flow->tcp.half;
+
+	if (t->packet->proto != PROTO_TCP)
+		return false;
+	if (which == RULE_STREAM_CLIENT || which == RULE_STREAM_SERVER) {
+		*value = (uint32_t)half[which == RULE_STREAM_SERVER].base;
+		return true;
+	}
+	return false;
+}
+
+static bool turn_event(void *ctx, enum rule_event kind, uint32_t event)
+{
+	const struct turn *t = ctx;
+
+	if (kind == RULE_EVENT_STREAM)
+		return stream_event_has(&t->stream.events, event);
+	return kind == RULE_EVENT_APP && event < APP_EVENTS_MAX && t->app_events >> event & 1;
+}
+
+struct rule_source conv_source(struct turn *turn)
+{
+	return (struct rule_source){
+		.ctx = turn, .number = turn->ref.flow ? turn_number : NULL, .event = turn_event};
+}
+
+/* A transaction in one direction. */
+struct tx_view {
+	const struct app_tx *tx;
+	bool to_server;
+};
+
+static bool tx_buffer(void *ctx, enum app_buffer which, unsigned index, struct app_view *view)
+{
+	const struct tx_view *v = ctx;
+
+	return app_tx_buffer(v->tx, which, v->to_server, index, view);
+}
+
+static bool dns_number(const struct app_tx *tx, enum rule_number which, uint32_t *value)
+{
+	struct dns_question q;
+	struct dns_info info;
+
+	dns_tx_info(tx, &info);
+	switch (which) {
+	case RULE_DNS_OPCODE:
+		*value = info.opcode;
+		return true;
+	case RULE_DNS_RCODE:
+		*value = info.rcode;
+		return info.response;
+	case RULE_DNS_RRTYPE:
+		if (!dns_tx_question(tx, 0, &q))
+			return false;
+		*value = q.type;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool tls_number(const struct app_tx *tx, enum rule_number which, uint32_t *value)
+{
+	struct tls_info info;
+
+	tls_tx_info(tx, &info);
+	switch (which) {
+	case RULE_TLS_VERSION:
+		*value = info.version;
+		return info.version;
+	case RULE_TLS_STATE:
+		*value = (tx->progress[APP_TO_SERVER] >= APP_LINE ? RULE_TLS_CLIENT_HELLO : 0) |
+			 (tx->progress[APP_TO_CLIENT] >= APP_LINE ? RULE_TLS_SERVER_HELLO : 0);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool tx_number(void *ctx, enum rule_number which, uint32_t *value)
+{
+	const struct tx_view *v = ctx;
+
+	if (v->tx->proto == APP_DNS)
+		return dns_number(v->tx, which, value);
+	return v->tx->proto == APP_TLS && tls_number(v->tx, which, value);
+}
+
+static bool tx_event(void *ctx, enum rule_event kind, uint32_t event)
+{
+	const struct tx_view *v = ctx;
+
+	return kind == RULE_EVENT_APP && event / APP_EVENTS_MAX == v->tx->proto &&
+	       app_tx_events(v->tx) >> event % APP_EVENTS_MAX & 1;
+}
+
+/* --- transactions --------------------------------------------------------------------------------
+ */
+
+static struct tx_rules *rules_of(struct ids *ids, struct app_tx *tx)
+{
+	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
+
+	if (r)
+		return r;
+	r = ids->free_tx;
+	if (!r) {
+		ids->stats.transactions_untold++;
+		return NULL;
+	}
+	ids->free_tx = r->next;
+	memset(r, 0, sizeof(*r));
+	tx->user = (uintptr_t)r;
+	return r;
+}
+
+static bool over(const struct app_tx *tx)
+{
+	if (tx->one_way)
+		return tx->progress[tx->only] == APP_COMPLETE;
+	return tx->progress[0] == APP_COMPLETE && tx->progress[1] == APP_COMPLETE;
+}
+
+static void forget_tx(struct ids *ids, struct app_tx *tx)
+{
+	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
+
+	if (!r)
+		return;
+	tx->user = 0;
+	r->next = ids->free_tx;
+	ids->free_tx = r;
+}
+
+/* Which buffers of this direction are there, and which are new or have grown. */
+static uint64_t find_buffers(struct app_tx *tx, bool to_server, uint64_t *fresh)
+{
+	uint64_t ready = 0, before = tx->done[to_server];
+
+	*fresh = 0;
+	for (unsigned i = 0; i < APP_BUFFERS; i++) {
+		const struct app_buffer_info *info = &app_buffers[i];
+		uint64_t bit = 1ull << i;
+
+		if ((info->flags & APP_BUFFER_PACKET) ||
+		    !(info->flags & (to_server ? APP_BUFFER_TO_SERVER : APP_BUFFER_TO_CLIENT)) ||
+		    !app_tx_buffer_due(tx, (enum app_buffer)i, to_server))
+			continue;
+		ready |= bit;
+		if (!(before & bit) || info->flags & APP_BUFFER_GROWS)
+			*fresh |= bit;
+	}
+	tx->done[to_server] = ready;
+	return ready;
+}
+
+/* The application layer's callback. */
+static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_server)
+{
+	struct ids *ids = ctx;
+	struct conv *c = app_owner(app);
+	struct tx_view view = {tx, to_server};
+	const struct rule_source source = {&view, tx_buffer, tx_number, tx_event};
+	struct tx_rules *rules;
+	struct packet other;
+	struct matches m = {.count = 0};
+	uint64_t fresh, ready;
+
+	if (!ids->rules || !(rules = rules_of(ids, tx)))
+		return;
+	struct turn turn = turn_for(ids, c->flow, to_server, &other);
+	struct conv_side *side = &c->side[to_server];
+	struct look look = {.packet = turn.packet,
+			    .flow = &turn.ref,
+			    .source = &source,
+			    .now_ns = turn.now_ns,
+			    .proto = (enum app_proto)tx->proto,
+			    .window = {side->window, side->len},
+			    .window_at = side->at};
+	if (c->flow->key.proto == PROTO_UDP)
+		look.window = (struct app_view){turn.packet->payload, turn.packet->payload_len};
+	ready = find_buffers(tx, to_server, &fresh);
+	if (c->flow->action != FLOW_PASS) {
+		matcher_tx(&ids->matcher, &look, fresh, ready,
+			   tx->progress[to_server] == APP_COMPLETE, &rules->side[to_server], &m);
+		engine_act(ids, &turn, &m, true, &ids->turn->verdict);
+	}
+	if (over(tx))
+		forget_tx(ids, tx);
+}
+
+/* --- streams ------------------------------------------------------------------------------------
+ */
+
+/* The octets behind the window's; what leaves it at its beginning is not looked at again. */
+static void append(struct conv_side *s, const uint8_t *data, uint32_t len)
+{
+	if (s->len + len > CONV_WINDOW) {
+		uint32_t out = s->len + len - CONV_WINDOW;
+
+		memmove(s->window, s->window + out, s->len - out);
+		s->len -= out;
+		s->at += out;
+	}
+	memcpy(s->window + s->len, data, len);
+	s->len += len;
+}
+
+static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32_t fresh)
+{
+	struct conv_side *s = &c->side[to_server];
+	struct packet other;
+	struct turn turn = turn_for(ids, c->flow, to_server, &other);
+	struct matches m = {.count = 0};
+	/* With the packet that brought them, so that a rule tells once of both. */
+	bool own = !turn.made_up;
+	struct rule_source source = conv_source(ids->turn);
+	struct look look = {.packet = turn.packet,
+			    .flow = &turn.ref,
+			    .source = &source,
+			    .now_ns = turn.now_ns,
+			    .proto = conv_proto(c->flow),
+			    .window = {s->window, s->len},
+			    .window_at = s->at};
+
+	if (!ids->rules || c->flow->action == FLOW_PASS)
+		return;
+	matcher_stream(&ids->matcher, &look, fresh, &s->rules, own ? &ids->turn->matches : &m);
+	if (!own)
+		engine_act(ids, &turn, &m, false, &ids->turn->verdict);
+}
+
+/* Nothing of the application layer is to be had from this flow (any more). */
+static void check_app(struct conv *c)
+{
+	if (!c->app || !app_flow_finished(c->app))
+		return;
+	c->flow->app_proto = (uint8_t)app_flow_proto(c->app);
+	struct app_flow *app = c->app;
+	c->app = NULL;
+	app_close(app);
+}
+
+static void to_app(struct ids *ids, struct conv *c, bool to_server, const uint8_t *data,
+		   uint32_t len, unsigned flags)
+{
+	if (!c->app)
+		return;
+	app_data(c->app, to_server, data, len, flags, ids->turn->now_ns);
+	ids->turn->app_events |= app_flow_events(c->app);
+	check_app(c);
+}
+
+static void skip_gap(struct ids *ids, struct conv *c, bool to_server, uint64_t offset)
+{
+	struct conv_side *s = &c->side[to_server];
+	uint64_t expected = s->at + s->len;
+
+	if (offset > expected)
+		to_app(ids, c, to_server, NULL,
+		       offset - expected > UINT32_MAX ? UINT32_MAX : (uint32_t)(offset - expected),
+		       APP_GAP);
+	s->rules = (struct matcher_stream){0};
+	s->at = offset;
+	s->len = 0;
+}
+
+/* The streams' callback. */
+static void on_stream(void *ctx, struct flow *f, bool to_server, const uint8_t *data, uint32_t len,
+		      uint64_t offset, unsigned flags)
+{
+	struct ids *ids = ctx;
+	struct conv *c = len || f->conv ? conv_of(ids, f) : NULL;
+
+	if (!c)
+		return;
+	struct conv_side *s = &c->side[to_server];
+	if (flags & STREAM_GAP || offset != s->at + s->len)
+		skip_gap(ids, c, to_server, offset);
+	while (len) {
+		uint32_t n = len < CONV_SLICE ? len : CONV_SLICE;
+		append(s, data, n);
+		to_app(ids, c, to_server, data, n, 0);
+		match_stream(ids, c, to_server, n);
+		data += n;
+		len -= n;
+	}
+	if (flags & STREAM_END) {
+		to_app(ids, c, to_server, NULL, 0, APP_EOF);
+		match_stream(ids, c, to_server, 0);
+	}
+}
+
+/* --- packets ------------------------------------------------------------------------------------
+ */
+
+static void take_segment(struct ids *ids, struct turn *turn)
+{
+	stream_take(&ids->streams, turn->ref.flow, turn->packet, turn->ref.to_server, turn->now_ns,
+		    &turn->stream);
+	/* Another thing than was delivered: the target must not get it. */
+	if (turn->stream.different && ids->config.ips) {
+		ids->stats.overlaps_dropped++;
+		engine_tell_drop(ids, turn, NULL, "stream error");
+		turn->verdict = IDS_DROP;
+	}
+}
+
+static void take_datagram(struct ids *ids, struct turn *turn)
+{
+	struct flow *f = turn->ref.flow;
+	const struct packet *p = turn->packet;
+	struct conv *c;
+
+	if (!p->payload_len || p->bad_checksum || f->heard || !(c = conv_of(ids, f)))
+		return;
+	if (c->app)
+		app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);
+	if (c->app)
+		turn->app_events |= app_flow_events(c->app);
+	check_app(c);
+	if (!c->app) { /* of a flow that is none of ours nothing is kept */
+		f->heard = true;
+		close_conv(ids, c);
+	}
+}
+
+void conv_packet(struct ids *ids, struct turn *turn)
+{
+	ids->turn = turn;
+	if (turn->packet->proto == PROTO_TCP && turn->packet->has_ports)
+		take_segment(ids, turn);
+	else if (turn->packet->proto == PROTO_UDP && turn->packet->has_ports)
+		take_datagram(ids, turn);
+	ids->turn = NULL;
+}
+
+void conv_end(void *ctx, struct flow *f)
+{
+	struct ids *ids = ctx;
+	struct packet p;
+	struct turn turn = {.packet = &p, .ref = ref_of(f, true), .made_up = true};
+	struct turn *outer = ids->turn;
+
+	make_up(&p, f, true);
+	turn.now_ns = f->last_ns;
+	ids->turn = &turn;
+	if (f->key.proto == PROTO_TCP)
+		stream_end(&ids->streams, f);
+	if (f->conv)
+		close_conv(ids, f->conv);
+	ids->turn = outer;
+}
+
+/* --- creation ------------------------------------------------------------------------------------
+ */
+
+static void *take(const struct ids_ops *ops, uint64_t size)
+{
+	return size ? ops->alloc(ops->ctx, (size_t)size) : NULL;
+}
+
+static int create_streams(struct ids *ids, const struct ids_ops *ops)
+{
+	struct stream_config config;
+	void *memory;
+
+	stream_defaults(&config);
+	config.in_line = ids->config.ips || ids->config.stream_inline;
+	config.midstream = ids->config.midstream;
+	config.async = ids->config.async;
+	config.pages = ids->config.stream_pages ? ids->config.stream_pages : STREAM_PAGES;
+	config.deliver = on_stream;
+	config.ctx = ids;
+	memory = take(ops, stream_size(&config));
+	if (!memory)
+		return -ENOMEM;
+	stream_init(&ids->streams, memory, &config);
+	ids->flows.streams = &ids->streams;
+	ids->flows.ended = conv_end;
+	ids->flows.ctx = ids;
+	return 0;
+}
+
+static int create_app(struct ids *ids, const struct ids_ops *ops, uint32_t convs)
+{
+	struct app_config config = {
+		.flows = convs,
+		.memory = ids->config.app_memory ? ids->config.app_memory : APP_MEMORY,
+		.request_body = ids->config.body_limit ? ids->config.body_limit : BODY_DEFAULT,
+		.response_body = ids->config.body_limit ? ids->config.body_limit : BODY_DEFAULT,
+		.ctx = ids,
+		.tx = on_tx,
+	};
+	void *memory = take(ops, app_size(&config));
+
+	ids->app = memory ? app_create(memory, &config) : NULL;
+	return ids->app ? 0 : -ENOMEM;
+}
+
+int conv_create(struct ids *ids, const struct ids_ops *ops)
+{
+	uint32_t convs = ids->config.conversations ? ids->config.conversations : CONVS_DEFAULT;
+	struct tx_rules *tx = take(ops, (uint64_t)convs * TX_PER_CONV * sizeof(*tx));
+	int err = create_streams(ids, ops);
+
+	if (!err)
+		err = create_app(ids, ops, convs);
+	ids->conv = take(ops, (uint64_t)convs * sizeof(*ids->conv));
+	if (err || !ids->conv || !tx)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < convs; i++) {
+		ids->conv[i].newer = ids->free_conv;
+		ids->free_conv = &ids->conv[i];
+	}
+	for (uint32_t i = 0; i < convs * TX_PER_CONV; i++) {
+		tx[i].next = ids->free_tx;
+		ids->free_tx = &tx[i];
+	}
+	return 0;
+}
