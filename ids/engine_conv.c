@@ -6,12 +6,11 @@
 #include "ids/app/tls.h"
 #include "ids/engine_impl.h"
 
-#define CONVS_DEFAULT	 128u
-#define STREAM_PAGES	 512u
-#define APP_MEMORY	 (1u << 20)
-#define BODY_DEFAULT	 (32u << 10)
-#define TX_PER_CONV	 4u
-#define PROTO_BUFFERS(p) (proto_buffers[p])
+#define CONVS_DEFAULT 128u
+#define STREAM_PAGES  512u
+#define APP_MEMORY    (1u << 20)
+#define BODY_DEFAULT  (32u << 10)
+#define TX_PER_CONV   4u
 
 static struct flow_ref ref_of(struct flow *f, bool to_server)
 {
@@ -113,6 +112,7 @@ static struct conv *conv_of(struct ids *ids, struct flow *f)
 		c->side[d].rules = (struct matcher_stream){0};
 		c->side[d].at = 0;
 		c->side[d].len = 0;
+		c->side[d].held_count = 0;
 	}
 	c->app = app_open(ids->app, c, f->key.proto == PROTO_TCP, f->key.cp, f->key.sp);
 	f->conv = c;
@@ -232,6 +232,42 @@ static bool tx_event(void *ctx, enum rule_event kind, uint32_t event)
 	       app_tx_events(v->tx) >> event % APP_EVENTS_MAX & 1;
 }
 
+/* --- matches that wait for a packet --------------------------------------------------------------
+ */
+
+static void tell_held(struct ids *ids, struct conv *c, const struct turn *turn)
+{
+	struct conv_side *s = &c->side[turn->ref.to_server];
+	struct matches m = {.count = 1};
+	uint32_t count = s->held_count;
+
+	s->held_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		m.rule[0] = s->held[i];
+		m.silent[0] = s->held_silent[i];
+		engine_act(ids, turn, &m, s->held_tx[i], &ids->turn->verdict);
+	}
+}
+
+/* Act at once if the turn's packet brought what matched, or nothing more will come. */
+static void act_or_hold(struct ids *ids, struct conv *c, const struct turn *turn,
+			const struct matches *m, bool tx)
+{
+	struct conv_side *s = &c->side[turn->ref.to_server];
+
+	if (!turn->made_up || ids->turn->made_up) {
+		engine_act(ids, turn, m, tx, &ids->turn->verdict);
+		return;
+	}
+	for (uint32_t i = 0; i < m->count; i++) {
+		if (s->held_count == CONV_HELD)
+			tell_held(ids, c, turn);
+		s->held[s->held_count] = m->rule[i];
+		s->held_silent[s->held_count] = m->silent[i];
+		s->held_tx[s->held_count++] = tx;
+	}
+}
+
 /* --- transactions --------------------------------------------------------------------------------
  */
 
@@ -321,7 +357,7 @@ static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_se
 	if (c->flow->action != FLOW_PASS) {
 		matcher_tx(&ids->matcher, &look, fresh, ready,
 			   tx->progress[to_server] == APP_COMPLETE, &rules->side[to_server], &m);
-		engine_act(ids, &turn, &m, true, &ids->turn->verdict);
+		act_or_hold(ids, c, &turn, &m, true);
 	}
 	if (over(tx))
 		forget_tx(ids, tx);
@@ -365,7 +401,7 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 		return;
 	matcher_stream(&ids->matcher, &look, fresh, &s->rules, own ? &ids->turn->matches : &m);
 	if (!own)
-		engine_act(ids, &turn, &m, false, &ids->turn->verdict);
+		act_or_hold(ids, c, &turn, &m, false);
 }
 
 /* Nothing of the application layer is to be had from this flow (any more). */
@@ -466,6 +502,8 @@ static void take_datagram(struct ids *ids, struct turn *turn)
 void conv_packet(struct ids *ids, struct turn *turn)
 {
 	ids->turn = turn;
+	if (turn->ref.flow->conv)
+		tell_held(ids, turn->ref.flow->conv, turn);
 	if (turn->packet->proto == PROTO_TCP && turn->packet->has_ports)
 		take_segment(ids, turn);
 	else if (turn->packet->proto == PROTO_UDP && turn->packet->has_ports)
@@ -485,6 +523,11 @@ void conv_end(void *ctx, struct flow *f)
 	ids->turn = &turn;
 	if (f->key.proto == PROTO_TCP)
 		stream_end(&ids->streams, f);
+	for (int to_server = 0; f->conv && to_server < 2; to_server++) {
+		turn.ref.to_server = to_server;
+		make_up(&p, f, to_server);
+		tell_held(ids, f->conv, &turn);
+	}
 	if (f->conv)
 		close_conv(ids, f->conv);
 	ids->turn = outer;

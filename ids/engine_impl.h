@@ -11,11 +11,18 @@
 #define CONV_WINDOW 4096u	      /* latest octets of a direction that rules look into */
 #define CONV_SLICE  (CONV_WINDOW / 2) /* taken at a time */
 
+#define CONV_HELD 16u
+
 /* One direction of a conversation. */
 struct conv_side {
 	struct matcher_stream rules;
 	uint64_t at;  /* stream position of window[0] */
 	uint32_t len; /* octets in the window */
+	/* Matches on octets that a packet of the other direction has brought, by acknowledging
+	 * them: told with the next packet of this one, as Suricata does. */
+	uint32_t held_count;
+	uint32_t held[CONV_HELD];
+	bool held_tx[CONV_HELD], held_silent[CONV_HELD];
 	uint8_t window[CONV_WINDOW];
 };
 

@@ -177,8 +177,10 @@ bool eve_drop(struct eve *eve, const struct eve_packet *ep, const struct blob *b
 	j = eve_begin(eve, "drop", ep->now_ns);
 	put_packet(j, ep);
 	json_object(j, "drop");
-	put_drop_ip(j, ep->packet);
-	put_drop_upper(j, ep->packet);
+	if (ep->packet->ip_version) {
+		put_drop_ip(j, ep->packet);
+		put_drop_upper(j, ep->packet);
+	}
 	json_str(j, "reason", reason);
 	json_close(j);
 	if (rule)

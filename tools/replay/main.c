@@ -167,9 +167,9 @@ static int replay(struct replay *r)
 				    .midstream = r->midstream,
 				    .async = r->async,
 				    .stream_inline = r->stream_inline,
-				    .conversations = 1u << 14,
-				    .stream_pages = 1u << 15,
-				    .app_memory = 256u << 20,
+				    .conversations = 1u << 12,
+				    .stream_pages = 1u << 14,
+				    .app_memory = 64u << 20,
 				    .body_limit = 100u << 10,
 				    .pcap_cnt = &r->pcap_cnt};
 	struct ids *ids;
