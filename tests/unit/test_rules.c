@@ -352,6 +352,44 @@ static void test_files(void **state)
 	world_close(w);
 }
 
+static void test_requires(void **state)
+{
+	static const struct {
+		const char *value;
+		bool met;
+	} cases[] = {
+		{"version >= 7.0.3", true},
+		{"version >= 7.0.4", false},
+		{"version >= 7", true},
+		{"version > 7.0.3", false},
+		{"version < 8", true},
+		{"version >= 6.0 < 7", false},
+		{"version < 6 | >= 7.0.1 < 8.0.1", true},
+		{"keyword content", true},
+		{"keyword http.uri, version >= 7", true},
+		{"keyword nonsense", false},
+		{"feature file::filestore", false},
+	};
+	char rules[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w;
+
+		snprintf(rules, sizeof(rules),
+			 "alert udp any any -> any any (requires:%s; content:\"x\"; sid:1;)",
+			 cases[i].value);
+		w = world_open(rules);
+		if ((ids_rule_count(w->ids) == 1) != cases[i].met)
+			fail_msg("requires:%s", cases[i].value);
+		world_close(w);
+	}
+	world_refused("alert udp any any -> any any (requires:version 8; sid:1;)", "comparison");
+	world_refused("alert udp any any -> any any (requires:version >= x; sid:1;)", "version");
+	world_refused("alert udp any any -> any any (requires:luck 8; sid:1;)", "unknown luck");
+	world_refused("alert udp any any -> any any (requires:version; sid:1;)", "what");
+}
+
 static void test_revisions(void **state)
 {
 	/* Of one sid the highest revision counts. */
@@ -375,11 +413,12 @@ static void test_revisions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_payload), cmocka_unit_test(test_no_payload),
-		cmocka_unit_test(test_icmp),	cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_ports),	cmocka_unit_test(test_protocols),
-		cmocka_unit_test(test_meta),	cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_files),	cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_payload),	  cmocka_unit_test(test_no_payload),
+		cmocka_unit_test(test_icmp),	  cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_ports),	  cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_meta),	  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_requires),  cmocka_unit_test(test_files),
+		cmocka_unit_test(test_revisions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
