@@ -70,4 +70,4 @@ $(foreach t,$(APP_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c tests/unit/app_w
 IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
-	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))
+	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h tests/fuzz/rule_fuzz.h $(vigilc_DEPS)))

@@ -135,7 +135,7 @@ static void put_drop_ip(struct json *j, const struct packet *p)
 		json_u64(j, "tos", p->ip[1]);
 		json_u64(j, "ttl", p->ttl);
 		json_u64(j, "ipid", be16(p->ip + 4));
-	} else {
+	} else if (p->ip_version == 6) {
 		json_u64(j, "len", be16(p->ip + 4));
 		json_u64(j, "tc", (be32(p->ip) >> 20) & 0xff);
 		json_u64(j, "hoplimit", p->ttl);

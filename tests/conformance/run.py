@@ -25,7 +25,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 KEYWORDS = set(
     """content nocase rawbytes offset depth distance within startswith endswith fast_pattern dsize
     itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert prefilter
-    target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
+    requires target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
     icmp_id icmp_seq icmpv6.mtu ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr
     decode-event flowbits flowint hostbits xbits threshold detection_filter stream-event stream_size
     app-layer-event app-layer-protocol urilen uricontent http_uri http_raw_uri http_method http_header

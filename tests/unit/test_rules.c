@@ -80,6 +80,7 @@ static const struct payload_case payload_cases[] = {
 	     "SECOND FIRST"),
 	CASE("content:\"abcdef\"; fast_pattern:2,3;", "xabcdefx", "xxxcdexx"),
 	CASE("content:\"abcdef\"; fast_pattern:only;", "xabcdefx", "xabcdeax"),
+	CASE("content:!\"abc\"; fast_pattern; content:\"d\";", "abd", "abcd"),
 	CASE("content:\"abc\"; rawbytes;", "abc", "abd"),
 	CASE("dsize:4;", "four", "five5"),
 	CASE("dsize:!4;", "five5", "four"),
@@ -315,7 +316,8 @@ static const struct {
 	{"alert udp any any -> any any (content:\"a\"; offset:1; distance:1; sid:1;)", "distance"},
 	{"alert udp any any -> any any (content:\"a\"; startswith; depth:4; sid:1;)", "startswith"},
 	{"alert udp any any -> any any (content:\"a\"; offset:name; sid:1;)", "variable name"},
-	{"alert udp any any -> any any (content:!\"a\"; fast_pattern; sid:1;)", "negated"},
+	{"alert udp any any -> any any (content:!\"a\"; offset:1; fast_pattern; sid:1;)",
+	 "negated"},
 	{"alert udp any any -> any any (content:\"a\"; fast_pattern:1,1; sid:1;)", "outside"},
 	{"alert udp any any -> any any (content:\"a\"; nocase:1; sid:1;)", "no value"},
 	{"alert udp any any -> any any (content; sid:1;)", "needs a value"},
@@ -352,6 +354,44 @@ static void test_files(void **state)
 	world_close(w);
 }
 
+static void test_requires(void **state)
+{
+	static const struct {
+		const char *value;
+		bool met;
+	} cases[] = {
+		{"version >= 7.0.3", true},
+		{"version >= 7.0.4", false},
+		{"version >= 7", true},
+		{"version > 7.0.3", false},
+		{"version < 8", true},
+		{"version >= 6.0 < 7", false},
+		{"version < 6 | >= 7.0.1 < 8.0.1", true},
+		{"keyword content", true},
+		{"keyword http.uri, version >= 7", true},
+		{"keyword nonsense", false},
+		{"feature file::filestore", false},
+	};
+	char rules[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w;
+
+		snprintf(rules, sizeof(rules),
+			 "alert udp any any -> any any (requires:%s; content:\"x\"; sid:1;)",
+			 cases[i].value);
+		w = world_open(rules);
+		if ((ids_rule_count(w->ids) == 1) != cases[i].met)
+			fail_msg("requires:%s", cases[i].value);
+		world_close(w);
+	}
+	world_refused("alert udp any any -> any any (requires:version 8; sid:1;)", "comparison");
+	world_refused("alert udp any any -> any any (requires:version >= x; sid:1;)", "version");
+	world_refused("alert udp any any -> any any (requires:luck 8; sid:1;)", "unknown luck");
+	world_refused("alert udp any any -> any any (requires:version; sid:1;)", "what");
+}
+
 static void test_revisions(void **state)
 {
 	/* Of one sid the highest revision counts. */
@@ -375,11 +415,12 @@ static void test_revisions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_payload), cmocka_unit_test(test_no_payload),
-		cmocka_unit_test(test_icmp),	cmocka_unit_test(test_addresses),
-		cmocka_unit_test(test_ports),	cmocka_unit_test(test_protocols),
-		cmocka_unit_test(test_meta),	cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_files),	cmocka_unit_test(test_revisions),
+		cmocka_unit_test(test_payload),	  cmocka_unit_test(test_no_payload),
+		cmocka_unit_test(test_icmp),	  cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_ports),	  cmocka_unit_test(test_protocols),
+		cmocka_unit_test(test_meta),	  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_requires),  cmocka_unit_test(test_files),
+		cmocka_unit_test(test_revisions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

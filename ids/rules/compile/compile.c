@@ -64,6 +64,8 @@ static void one_rule(struct compiler *c, const char *file, unsigned line, const 
 
 	if (rule_parse(&p, text) && output_rule(&c->out, &p)) {
 		c->totals.taken++;
+	} else if (p.skip) {
+		c->totals.skipped++;
 	} else {
 		c->totals.refused++;
 		c->refused(c->ctx, file, line, rule.sid, p.reason);

@@ -16,6 +16,7 @@ typedef void (*compile_refused)(void *ctx, const char *file, unsigned line, uint
 
 struct compile_totals {
 	uint32_t taken, refused;
+	uint32_t skipped;	   /* sound, but require another version or feature */
 	uint32_t policy;	   /* lines of policy taken */
 	uint32_t patterns, states; /* of the automaton; after compiler_finish */
 };

@@ -70,6 +70,7 @@ const struct keyword keywords[] = {
 	{"threshold", NULL, KEYWORD_VALUE, kw_threshold},
 	{"detection_filter", NULL, KEYWORD_VALUE, kw_detection_filter},
 	{"tag", NULL, KEYWORD_VALUE, kw_tag},
+	{"requires", NULL, KEYWORD_VALUE, kw_requires},
 	{"prefilter", NULL, KEYWORD_NO_VALUE, kw_prefilter},
 	{"target", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_target},
 	{"flow", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_flow},

@@ -38,6 +38,7 @@ bool kw_metadata(struct parse *p, char *value, bool negated);
 bool kw_noalert(struct parse *p, char *value, bool negated);
 bool kw_prefilter(struct parse *p, char *value, bool negated);
 bool kw_target(struct parse *p, char *value, bool negated);
+bool kw_requires(struct parse *p, char *value, bool negated);
 bool kw_ignored(struct parse *p, char *value, bool negated);
 /* kw_content.c: payload */
 bool kw_content(struct parse *p, char *value, bool negated);

@@ -246,8 +246,9 @@ static bool finish_one(struct parse *p, struct rule_op *o, struct rule_op *befor
 		return refuse(p, "distance or within with offset or depth for one content");
 	if ((o->depth && o->depth_value < len) || (o->within && op->arg[CONTENT_WITHIN] < len))
 		return refuse(p, "content longer than its %s", o->depth ? "depth" : "within");
-	if (o->fast && (op->flags & CONTENT_F_NEGATED))
-		return refuse(p, "fast_pattern for a negated content");
+	if (o->fast && (op->flags & CONTENT_F_NEGATED) &&
+	    (o->offset || o->depth || o->distance || o->within || o->starts))
+		return refuse(p, "fast_pattern for a negated content with a place");
 	/* In the blob depth counts from the buffer's start, in the language from offset. */
 	if (o->depth || o->starts)
 		op->arg[CONTENT_DEPTH] = o->depth_value + op->arg[CONTENT_OFFSET];

@@ -122,6 +122,95 @@ bool kw_target(struct parse *p, char *value, bool negated)
 	return true;
 }
 
+/* The version of Suricata whose language this is: 7.0.3 brought `requires`. */
+static const uint32_t our_version[3] = {7, 0, 3};
+
+/* A version of up to three numbers, compared with ours: <0, 0, >0 as ours is less, equal, more. */
+static bool compare_version(char *text, int *order)
+{
+	*order = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		char *number = strsep(&text, ".");
+		uint64_t v = 0;
+
+		if (number && !parse_u64(number, UINT32_MAX, &v))
+			return false;
+		if (*order == 0 && our_version[i] != v)
+			*order = our_version[i] < v ? -1 : 1;
+	}
+	return !text;
+}
+
+static bool order_holds(const char *sign, int order)
+{
+	if (strcmp(sign, ">=") == 0)
+		return order >= 0;
+	if (strcmp(sign, ">") == 0)
+		return order > 0;
+	return strcmp(sign, "<=") == 0 ? order <= 0 : order < 0;
+}
+
+/* `version >= 7.0 < 8 | >= 8.0.1`: one of the alternatives, all of its comparisons. */
+static bool version_holds(struct parse *p, char *text, bool *holds)
+{
+	for (char *one = strsep(&text, "|"); one; one = strsep(&text, "|")) {
+		bool all = true;
+
+		for (one = trim(one); *one; one = trim(one)) {
+			size_t sign = strspn(one, "<>="), len;
+			char op[3] = "", number[32] = "";
+			int order;
+
+			if (sign == 0 || sign > 2)
+				return refuse(p, "requires: bad comparison %s", one);
+			memcpy(op, one, sign);
+			one = trim(one + sign);
+			len = strspn(one, "0123456789.");
+			if (len == 0 || len >= sizeof(number) || op[0] == '=')
+				return refuse(p, "requires: bad version %s", one);
+			memcpy(number, one, len);
+			one += len;
+			if (!compare_version(number, &order))
+				return refuse(p, "requires: bad version");
+			all = all && order_holds(op, order);
+		}
+		*holds = *holds || all;
+	}
+	return true;
+}
+
+/* requires:version RANGE, feature NAME, keyword NAME: the rule is only for those that have it. */
+bool kw_requires(struct parse *p, char *value, bool negated)
+{
+	bool met = true;
+
+	(void)negated;
+	for (char *item = strsep(&value, ","); item; item = strsep(&value, ",")) {
+		char *rest;
+		bool holds = false;
+
+		item = trim(item);
+		rest = item + strcspn(item, " \t");
+		if (!*rest)
+			return refuse(p, "requires: %s what?", item);
+		*rest++ = '\0';
+		rest = trim(rest);
+		if (strcmp(item, "version") == 0) {
+			if (!version_holds(p, rest, &holds))
+				return false;
+		} else if (strcmp(item, "keyword") == 0) {
+			holds = keyword_find(rest) || buffer_keyword(rest);
+		} else if (strcmp(item, "feature") != 0) {
+			return refuse(p, "requires: unknown %s", item);
+		}
+		met = met && holds;
+	}
+	if (met)
+		return true;
+	p->skip = true;
+	return refuse(p, "requires something else");
+}
+
 bool kw_ignored(struct parse *p, char *value, bool negated)
 {
 	(void)p;

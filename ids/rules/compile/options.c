@@ -136,6 +136,8 @@ bool options_compile(struct compiler *c, struct rule_options *options, void **bl
 		return false;
 	}
 	fprintf(stderr, "%u rules taken, %u refused", totals->taken, totals->refused);
+	if (totals->skipped)
+		fprintf(stderr, ", %u skipped (they require something else)", totals->skipped);
 	if (options->policy)
 		fprintf(stderr, ", %u lines of policy", totals->policy);
 	fputc('\n', stderr);
@@ -143,6 +145,7 @@ bool options_compile(struct compiler *c, struct rule_options *options, void **bl
 		reasons_print(&options->reasons, stdout);
 	if (options->strict && totals->refused) {
 		free(*blob);
+		*blob = NULL;
 		return false;
 	}
 	return true;

@@ -59,6 +59,7 @@ struct parse {
 	enum dialect dialect;
 	struct rule *rule;
 	char reason[256]; /* why it is refused */
+	bool skip;	  /* not refused, but not for us: it requires something we are not */
 };
 
 /* Note why; always false, so that callers can return it. */
