@@ -32,7 +32,7 @@ $(foreach t,$(STREAM_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/stre
 $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
-IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag
+IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
 	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))

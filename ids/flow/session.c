@@ -15,6 +15,7 @@ void session_base(struct stream_half *h, uint32_t isn)
 	h->isn = isn;
 	h->base_seq = isn + 1;
 	h->next_seq = isn + 1;
+	h->last_ack = isn + 1;
 }
 
 void session_last_ack(struct stream_half *h, uint32_t ack)
