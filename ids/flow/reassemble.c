@@ -345,7 +345,7 @@ void reassemble(struct segment *g)
 	advance(g, g->r, in_line || closed);
 	take_octets(g);
 	advance(g, g->s, in_line || closed || async);
-	if (closed) {
+	if (closed && !((g->s->flags | g->r->flags) & HALF_RST)) {
 		tell_end(g->t, g->flow, g->st, g->s);
 		tell_end(g->t, g->flow, g->st, g->r);
 	}

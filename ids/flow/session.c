@@ -6,6 +6,8 @@
 
 void session_state(struct segment *g, enum stream_state state)
 {
+	if (g->st->state != state)
+		g->st->previous = g->st->state;
 	g->st->state = (uint8_t)state;
 }
 
@@ -343,6 +345,7 @@ bool session_syn_sent(struct segment *g)
 		if (g->from_client && !(g->p->tcp.seq == g->s->isn && g->p->tcp.window == 0 &&
 					g->p->tcp.ack == g->s->isn + 1))
 			return true;
+		g->r->flags |= HALF_RST; /* the other may go on all the same */
 		session_state(g, STREAM_CLOSED);
 		reassemble(g);
 		return true;
