@@ -119,11 +119,14 @@ static void match(struct ids *ids, struct turn *turn)
 			    .flow = &turn->ref,
 			    .source = &source,
 			    .now_ns = turn->now_ns,
-			    .proto = conv_proto(turn->ref.flow)};
+			    .proto = conv_proto(turn->ref.flow),
+			    .said = conv_said(turn->ref.flow, turn->ref.to_server),
+			    .detected = turn->detected,
+			    .in_stream = turn->stream.taken};
 	struct matcher_stream stream = {0};
 
 	matcher_packet(&ids->matcher, &look, &turn->matches);
-	if (p->proto != PROTO_TCP || p->bad_checksum || !p->payload_len || turn->stream.taken)
+	if (p->proto != PROTO_TCP || !p->payload_len || turn->stream.taken)
 		return;
 	look.window = (struct app_view){p->payload, p->payload_len};
 	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, &turn->matches);

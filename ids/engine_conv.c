@@ -129,6 +129,11 @@ enum app_proto conv_proto(const struct flow *flow)
 	return c && c->app ? app_flow_proto(c->app) : (enum app_proto)flow->app_proto;
 }
 
+enum app_proto conv_said(const struct flow *flow, bool to_server)
+{
+	return flow ? (enum app_proto)flow->app_said[to_server] : APP_UNKNOWN;
+}
+
 /* --- what rules ask ------------------------------------------------------------------------------
  */
 
@@ -404,9 +409,16 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 		act_or_hold(ids, c, &turn, &m, false);
 }
 
-/* Nothing of the application layer is to be had from this flow (any more). */
-static void check_app(struct conv *c)
+/* What is known of the flow's protocol now; and if nothing of it is to be had (any more), that is
+ * the end of it. */
+static void check_app(struct ids *ids, struct conv *c)
 {
+	for (int d = 0; c->app && d < 2; d++) {
+		uint8_t said = (uint8_t)app_flow_proto_of(c->app, d);
+		if (said != APP_UNKNOWN && said != c->flow->app_said[d])
+			ids->turn->detected = true;
+		c->flow->app_said[d] = said;
+	}
 	if (!c->app || !app_flow_finished(c->app))
 		return;
 	c->flow->app_proto = (uint8_t)app_flow_proto(c->app);
@@ -422,7 +434,7 @@ static void to_app(struct ids *ids, struct conv *c, bool to_server, const uint8_
 		return;
 	app_data(c->app, to_server, data, len, flags, ids->turn->now_ns);
 	ids->turn->app_events |= app_flow_events(c->app);
-	check_app(c);
+	check_app(ids, c);
 }
 
 static void skip_gap(struct ids *ids, struct conv *c, bool to_server, uint64_t offset)
@@ -492,7 +504,7 @@ static void take_datagram(struct ids *ids, struct turn *turn)
 		app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);
 	if (c->app)
 		turn->app_events |= app_flow_events(c->app);
-	check_app(c);
+	check_app(ids, c);
 	if (!c->app) { /* of a flow that is none of ours nothing is kept */
 		f->heard = true;
 		close_conv(ids, c);

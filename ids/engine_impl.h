@@ -52,6 +52,7 @@ struct turn {
 	struct matches matches; /* on packet and stream */
 	enum ids_verdict verdict;
 	bool made_up;
+	bool detected; /* the protocol of one direction has been found with it */
 };
 
 /* Events written in the second `second`. */
@@ -100,3 +101,5 @@ void conv_end(void *ctx, struct flow *flow);
 struct rule_source conv_source(struct turn *turn);
 /* As known by now. */
 enum app_proto conv_proto(const struct flow *flow);
+/* As found in one direction alone. */
+enum app_proto conv_said(const struct flow *flow, bool to_server);

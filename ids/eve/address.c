@@ -39,9 +39,10 @@ static const struct {
 	uint8_t proto;
 	const char *name;
 } proto_names[] = {
-	{1, "ICMP"},  {2, "IGMP"},  {4, "IP-in-IP"}, {6, "TCP"},    {17, "UDP"},
-	{41, "IPv6"}, {47, "GRE"},  {50, "ESP"},     {51, "AH"},    {58, "IPv6-ICMP"},
-	{89, "OSPF"}, {103, "PIM"}, {112, "VRRP"},   {115, "L2TP"}, {132, "SCTP"},
+	{44, "IPv6-Frag"}, {1, "ICMP"},	  {2, "IGMP"},	     {4, "IP-in-IP"},
+	{6, "TCP"},	   {17, "UDP"},	  {41, "IPv6"},	     {47, "GRE"},
+	{50, "ESP"},	   {51, "AH"},	  {58, "IPv6-ICMP"}, {89, "OSPF"},
+	{103, "PIM"},	   {112, "VRRP"}, {115, "L2TP"},     {132, "SCTP"},
 };
 
 void address_put_proto(struct json *j, uint8_t proto)

@@ -35,7 +35,8 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 	json_str(j, "dest_ip", text);
 	if (ports)
 		json_u64(j, "dest_port", p->dp);
-	address_put_proto(j, p->proto);
+	/* Of a fragment Suricata names the header of IPv6 itself. */
+	address_put_proto(j, p->ip_version == 6 && p->fragment ? 44 : p->proto);
 	if (p->has_icmp) {
 		json_u64(j, "icmp_type", p->icmp_type);
 		json_u64(j, "icmp_code", p->icmp_code);

@@ -38,9 +38,10 @@ struct flow {
 	struct stream tcp; /* for stream.c */
 	/* The engine's. */
 	struct conv *conv;
-	uint8_t app_proto; /* enum app_proto, once it is known for good */
-	bool heard;	   /* no application layer of ours in it */
-	bool unheard;	   /* given up for others */
+	uint8_t app_proto;   /* enum app_proto, once it is known for good */
+	uint8_t app_said[2]; /* ... in each direction */
+	bool heard;	     /* no application layer of ours in it */
+	bool unheard;	     /* given up for others */
 };
 
 /* How a packet stands to its flow. */

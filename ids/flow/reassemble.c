@@ -112,7 +112,7 @@ static bool pass_gap(struct segment *g, struct stream_half *h, uint64_t limit)
 {
 	uint64_t next = pieces_next(&g->t->pool, &h->kept, h->base);
 
-	if (next == UINT64_MAX || next <= h->base || next > limit)
+	if (next == UINT64_MAX || next <= h->base || next > limit || next > h->fin)
 		return false;
 	stream_event_set(&g->out->events, STREAM_EVENT_REASSEMBLY_SEQ_GAP);
 	skip_to(g->t, h, next);
@@ -123,13 +123,15 @@ static bool pass_gap(struct segment *g, struct stream_half *h, uint64_t limit)
 static void advance(struct segment *g, struct stream_half *h, bool all)
 {
 	struct streams *t = g->t;
-	uint64_t limit = acked(h);
+	uint64_t limit = acked(h), most = all ? h->fin : limit;
 
+	if (h->flags & HALF_ENDED)
+		return;
 	for (;;) {
 		uint64_t end = pieces_end(&t->pool, &h->kept, h->base);
 
-		if (!all && end > limit)
-			end = limit;
+		if (end > most)
+			end = most;
 		if (end > h->base)
 			deliver_to(t, g->flow, g->st, h, end);
 		if (h->base >= limit || !pass_gap(g, h, limit))
@@ -213,6 +215,10 @@ static bool place(struct segment *g, struct chunk *c)
 			return false;
 		c->data.skip = (uint32_t)(h->trimmed - c->data.at);
 	}
+	if (c->data.at >= h->fin)
+		return false;
+	if (c->data.len > h->fin - c->data.at) /* nothing comes behind a FIN */
+		c->data.len = (uint32_t)(h->fin - c->data.at);
 	if (depth && c->data.at + c->data.len > depth) {
 		stream_event_set(&g->out->events, STREAM_EVENT_REASSEMBLY_DEPTH_REACHED);
 		c->data.len = c->data.at < depth ? (uint32_t)(depth - c->data.at) : 0;
@@ -305,13 +311,16 @@ static void take_octets(struct segment *g)
 		return;
 	if (keep(g, &c))
 		return;
-	/* What waits for an acknowledgment only is looked at now, to make room. */
-	advance(g, h, true);
-	if (keep(g, &c))
-		return;
+	/* What waits for an acknowledgment only is looked at now, to make room. Not what came on a
+	 * SYN: it may not count. */
+	if (g->st->state != STREAM_SYN_SENT) {
+		advance(g, h, true);
+		if (keep(g, &c))
+			return;
+	}
 	g->t->stats.no_room++;
 	stream_event_set(&g->out->events, STREAM_EVENT_REASSEMBLY_INSERT_MEMCAP);
-	if (c.data.at <= h->base) {
+	if (c.data.at <= h->base && g->st->state != STREAM_SYN_SENT) {
 		deliver_unkept(g, &c);
 		return;
 	}
@@ -336,7 +345,7 @@ void reassemble(struct segment *g)
 	advance(g, g->r, in_line || closed);
 	take_octets(g);
 	advance(g, g->s, in_line || closed || async);
-	if (closed) {
+	if (closed && !((g->s->flags | g->r->flags) & HALF_RST)) {
 		tell_end(g->t, g->flow, g->st, g->s);
 		tell_end(g->t, g->flow, g->st, g->r);
 	}
@@ -346,12 +355,16 @@ void reassemble(struct segment *g)
 
 void reassemble_flush(struct streams *t, struct flow *f, struct stream *st, struct stream_half *h)
 {
-	uint64_t next;
+	uint64_t next, end;
 
-	while ((next = pieces_next(&t->pool, &h->kept, h->base)) != UINT64_MAX) {
+	while (!(h->flags & HALF_ENDED)) {
+		next = pieces_next(&t->pool, &h->kept, h->base);
+		if (next >= h->fin) /* or nothing more, UINT64_MAX */
+			break;
 		if (next > h->base)
 			skip_to(t, h, next);
-		deliver_to(t, f, st, h, pieces_end(&t->pool, &h->kept, h->base));
+		end = pieces_end(&t->pool, &h->kept, h->base);
+		deliver_to(t, f, st, h, end < h->fin ? end : h->fin);
 	}
 	tell_end(t, f, st, h);
 	reassemble_forget(t, st, h);

@@ -6,6 +6,8 @@
 
 void session_state(struct segment *g, enum stream_state state)
 {
+	if (g->st->state != state)
+		g->st->previous = g->st->state;
 	g->st->state = (uint8_t)state;
 }
 
@@ -15,6 +17,7 @@ void session_base(struct stream_half *h, uint32_t isn)
 	h->isn = isn;
 	h->base_seq = isn + 1;
 	h->next_seq = isn + 1;
+	h->last_ack = isn + 1;
 }
 
 void session_last_ack(struct stream_half *h, uint32_t ack)
@@ -342,6 +345,7 @@ bool session_syn_sent(struct segment *g)
 		if (g->from_client && !(g->p->tcp.seq == g->s->isn && g->p->tcp.window == 0 &&
 					g->p->tcp.ack == g->s->isn + 1))
 			return true;
+		g->r->flags |= HALF_RST; /* the other may go on all the same */
 		session_state(g, STREAM_CLOSED);
 		reassemble(g);
 		return true;

@@ -29,7 +29,7 @@ enum {
 	HALF_KEEPALIVE = 1 << 3,
 	HALF_TIMESTAMP = 1 << 4,   /* on its SYN */
 	HALF_TIMESTAMP_0 = 1 << 5, /* with the value 0 */
-	HALF_RST = 1 << 6,	   /* was told to end by a segment that cannot be checked */
+	HALF_RST = 1 << 6,	   /* its sender had a RST that may not be true */
 	HALF_PROBED = 1 << 7,	   /* sent a zero-window probe */
 };
 

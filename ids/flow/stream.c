@@ -36,7 +36,7 @@ bool stream_closed(const struct stream *s)
 	       s->state == STREAM_CLOSED;
 }
 
-static bool dispatch(struct segment *g)
+static bool state_logic(struct segment *g)
 {
 	switch (g->st->state) {
 	case STREAM_NONE:
@@ -51,12 +51,25 @@ static bool dispatch(struct segment *g)
 	return session_closing(g);
 }
 
-/* One that was told to end by a RST which cannot be verified goes on: then it was not meant. */
+/* The sender of a RST that cannot be verified goes on, so it was somebody else's: as before. */
+static bool goes_on(const struct segment *g)
+{
+	return g->st->state == STREAM_CLOSED && !(g->p->tcp_flags & TCP_RST) &&
+	       (g->r->flags & HALF_RST) && !(g->s->flags & HALF_RST);
+}
+
+static bool dispatch(struct segment *g)
+{
+	if (goes_on(g))
+		g->st->state = g->st->previous;
+	return state_logic(g);
+}
+
 static void check_injected_rst(struct segment *g)
 {
-	if ((g->p->tcp_flags & TCP_RST) || !(g->s->flags & HALF_RST))
+	if ((g->p->tcp_flags & TCP_RST) || !(g->r->flags & HALF_RST))
 		return;
-	g->s->flags &= (uint16_t)~HALF_RST;
+	g->r->flags &= (uint16_t)~HALF_RST;
 	stream_event_set(&g->out->events, STREAM_EVENT_SUSPECTED_RST_INJECT);
 }
 

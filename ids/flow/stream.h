@@ -91,7 +91,7 @@ struct stream {
 	struct stream_offer offer[STREAM_OFFERS];
 	struct stream *older, *newer; /* among those that hold pages */
 	uint32_t flags;
-	uint8_t state, offers, next_offer;
+	uint8_t state, previous, offers, next_offer;
 	bool holds;  /* pages: is in that list */
 	bool turned; /* the flow's client is this session's server */
 };

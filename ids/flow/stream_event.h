@@ -80,7 +80,8 @@
 	X(REASSEMBLY_INSERT_MEMCAP, "reassembly_insert_memcap")                                    \
 	X(REASSEMBLY_INSERT_LIMIT, "reassembly_insert_limit")                                      \
 	X(REASSEMBLY_INSERT_INVALID, "reassembly_insert_invalid")                                  \
-	X(REASSEMBLY_URGENT_OOB_LIMIT_REACHED, "reassembly_urgent_oob_limit_reached")
+	X(REASSEMBLY_URGENT_OOB_LIMIT_REACHED, "reassembly_urgent_oob_limit_reached")              \
+	X(WRONG_THREAD, "wrong_thread") /* never: one thread */
 #define STREAM_EVENT_ENUM(id, name) STREAM_EVENT_##id,
 enum stream_event { STREAM_EVENTS(STREAM_EVENT_ENUM) STREAM_EVENT_COUNT };
 #undef STREAM_EVENT_ENUM
@@ -102,5 +103,6 @@ static inline bool stream_event_has(const struct stream_events *set, unsigned ev
 /* The name as behind `stream-event:` ("pkt_invalid_ack"); NULL: no such event. */
 const char *stream_event_name(unsigned event);
 
-/* The number of a name of `len` octets (no terminator needed), or -1. */
+/* The number of a name of `len` octets (no terminator needed), or -1. Takes the two older names
+ * that Suricata's own rules use (..._resend_with_different_ack). */
 int stream_event_find(const char *name, size_t len);

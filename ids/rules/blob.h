@@ -116,7 +116,9 @@ struct blob_mpm {
 #define BLOB_RULE_TO_CLIENT 0x0200 /* only what the server sends */
 #define BLOB_RULE_ALWAYS    0x0400 /* has no fast pattern: stands in a list */
 #define BLOB_RULE_DECODE    0x0800 /* asks what is wrong with the packet: even without IP */
-#define BLOB_RULE_FLAGS	    0x0fff
+#define BLOB_RULE_PLACE	    0x1000 /* of a stream rule: looked at in each segment by itself as well */
+#define BLOB_RULE_DETECTED  0x2000 /* only when the flow's protocol has just been found */
+#define BLOB_RULE_FLAGS	    0x3fff
 
 struct blob_rule {
 	uint32_t sid, gid, rev;

@@ -91,7 +91,12 @@ static bool may_match(const struct run *run, const struct blob_rule *r)
 		return false;
 	if ((r->flags & BLOB_RULE_IP_ONLY) && look->flow->flow && !look->flow->first)
 		return false;
-	if (run->pass == BLOB_RULE_PACKET && (r->flags & BLOB_RULE_PAYLOAD) && !run->payload)
+	if (run->pass == BLOB_RULE_PACKET && (r->flags & BLOB_RULE_PAYLOAD) &&
+	    (!run->payload ||
+	     (look->in_stream &&
+	      (r->flags & (BLOB_RULE_STREAM | BLOB_RULE_PLACE)) == BLOB_RULE_STREAM)))
+		return false;
+	if ((r->flags & BLOB_RULE_DETECTED) && !look->detected)
 		return false;
 	/* Of a packet without a sound IP header nothing means anything but what is wrong. */
 	if (look->packet->reach == PACKET_LINK && !(r->flags & BLOB_RULE_DECODE))
@@ -176,9 +181,7 @@ void matcher_packet(struct matcher *m, const struct look *look, struct matches *
 	enum blob_class class = header_class(p);
 	struct run run = begin(m, look, BLOB_RULE_PACKET, out);
 
-	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
-	 * engine leaves it out as well). */
-	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);
+	run.payload = p->payload_len;
 	add_group(&run, BLOB_GROUP_PACKET + (unsigned)class);
 	if (run.payload)
 		scan(&run, BLOB_LOOK_PACKET, class, (struct app_view){p->payload, p->payload_len});

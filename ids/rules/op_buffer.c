@@ -128,9 +128,9 @@ const char *app_protocol_check(const struct blob *b, const struct blob_op *op)
 /* Of a flow whose protocol is not found yet neither "is" nor "is not" holds. */
 bool app_protocol_packet(const struct inspect *in, const struct blob_op *op)
 {
-	bool is = in->look->proto == op->arg[0];
+	bool is = in->look->said == op->arg[0];
 
-	if (in->look->proto == APP_UNKNOWN)
+	if (in->look->said == APP_UNKNOWN)
 		return false;
 	return is != (op->flags & NUMBER_F_NOT);
 }

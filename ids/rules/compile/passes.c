@@ -58,7 +58,20 @@ static uint16_t looks(const struct rule *r)
 		return BLOB_RULE_PACKET | BLOB_RULE_PAYLOAD;
 	if (r->stream_only || (r->classes == tcp && !has_place(r)))
 		return BLOB_RULE_STREAM | BLOB_RULE_PAYLOAD;
-	return BLOB_RULE_STREAM | BLOB_RULE_PACKET | BLOB_RULE_PAYLOAD;
+	return BLOB_RULE_STREAM | BLOB_RULE_PACKET | BLOB_RULE_PAYLOAD |
+	       (has_place(r) ? BLOB_RULE_PLACE : 0);
+}
+
+/* Asks for nothing but the flow's protocol (Suricata's type "PD only"). */
+static bool on_detection(const struct rule *r)
+{
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->op[i].op.kind != OP_APP_PROTOCOL && !ops[r->op[i].op.kind].effect)
+			return false;
+	for (size_t i = 0; i < r->op_count; i++)
+		if (r->op[i].op.kind == OP_APP_PROTOCOL)
+			return !r->protos;
+	return false;
 }
 
 /* The directions that the rule leaves: what its flow keyword says, and where its buffers are. */
@@ -89,7 +102,7 @@ static uint16_t directions(const struct rule *r)
 
 uint16_t passes_flags(const struct rule *r)
 {
-	return looks(r) | directions(r);
+	return looks(r) | directions(r) | (on_detection(r) ? BLOB_RULE_DETECTED : 0);
 }
 
 bool passes_check(struct parse *p)
