@@ -333,20 +333,13 @@ static uint64_t find_buffers(struct app_tx *tx, bool to_server, uint64_t *fresh)
 	return ready;
 }
 
-/* The application layer's callback. */
-static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_server)
+/* Rules on one direction of a transaction. */
+static void match_tx(struct ids *ids, struct conv *c, struct app_tx *tx, bool to_server,
+		     struct tx_rules *rules)
 {
-	struct ids *ids = ctx;
-	struct conv *c = app_owner(app);
 	struct tx_view view = {tx, to_server};
 	const struct rule_source source = {&view, tx_buffer, tx_number, tx_event};
-	struct tx_rules *rules;
 	struct packet other;
-	struct matches m = {.count = 0};
-	uint64_t fresh, ready;
-
-	if (!ids->rules || !(rules = rules_of(ids, tx)))
-		return;
 	struct turn turn = turn_for(ids, c->flow, to_server, &other);
 	struct conv_side *side = &c->side[to_server];
 	struct look look = {.packet = turn.packet,
@@ -354,15 +347,35 @@ static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_se
 			    .source = &source,
 			    .now_ns = turn.now_ns,
 			    .proto = (enum app_proto)tx->proto,
+			    .said = (enum app_proto)tx->proto,
 			    .window = {side->window, side->len},
 			    .window_at = side->at};
+	struct matches m = {.count = 0};
+	uint64_t fresh, ready;
+
 	if (c->flow->key.proto == PROTO_UDP)
 		look.window = (struct app_view){turn.packet->payload, turn.packet->payload_len};
 	ready = find_buffers(tx, to_server, &fresh);
+	matcher_tx(&ids->matcher, &look, fresh, ready, tx->progress[to_server] == APP_COMPLETE,
+		   &rules->side[to_server], &m);
+	act_or_hold(ids, c, &turn, &m, true);
+}
+
+/* The application layer's callback. */
+static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_server)
+{
+	struct ids *ids = ctx;
+	struct conv *c = app_owner(app);
+	struct tx_rules *rules;
+
+	if (!ids->rules || !(rules = rules_of(ids, tx)))
+		return;
 	if (c->flow->action != FLOW_PASS) {
-		matcher_tx(&ids->matcher, &look, fresh, ready,
-			   tx->progress[to_server] == APP_COMPLETE, &rules->side[to_server], &m);
-		act_or_hold(ids, c, &turn, &m, true);
+		match_tx(ids, c, tx, to_server, rules);
+		/* An event is one of the transaction, whoever caused it. */
+		if (tx->events & ~rules->events && !tx->one_way)
+			match_tx(ids, c, tx, !to_server, rules);
+		rules->events = tx->events;
 	}
 	if (over(tx))
 		forget_tx(ids, tx);
@@ -411,12 +424,12 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 
 /* What is known of the flow's protocol now; and if nothing of it is to be had (any more), that is
  * the end of it. */
-static void check_app(struct ids *ids, struct conv *c)
+static void check_app(struct conv *c)
 {
 	for (int d = 0; c->app && d < 2; d++) {
 		uint8_t said = (uint8_t)app_flow_proto_of(c->app, d);
 		if (said != APP_UNKNOWN && said != c->flow->app_said[d])
-			ids->turn->detected = true;
+			c->flow->app_found[d] = true;
 		c->flow->app_said[d] = said;
 	}
 	if (!c->app || !app_flow_finished(c->app))
@@ -434,7 +447,7 @@ static void to_app(struct ids *ids, struct conv *c, bool to_server, const uint8_
 		return;
 	app_data(c->app, to_server, data, len, flags, ids->turn->now_ns);
 	ids->turn->app_events |= app_flow_events(c->app);
-	check_app(ids, c);
+	check_app(c);
 }
 
 static void skip_gap(struct ids *ids, struct conv *c, bool to_server, uint64_t offset)
@@ -504,7 +517,7 @@ static void take_datagram(struct ids *ids, struct turn *turn)
 		app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);
 	if (c->app)
 		turn->app_events |= app_flow_events(c->app);
-	check_app(ids, c);
+	check_app(c);
 	if (!c->app) { /* of a flow that is none of ours nothing is kept */
 		f->heard = true;
 		close_conv(ids, c);
@@ -513,7 +526,11 @@ static void take_datagram(struct ids *ids, struct turn *turn)
 
 void conv_packet(struct ids *ids, struct turn *turn)
 {
+	bool *found = &turn->ref.flow->app_found[turn->ref.to_server];
+
 	ids->turn = turn;
+	turn->detected = *found;
+	*found = false;
 	if (turn->ref.flow->conv)
 		tell_held(ids, turn->ref.flow->conv, turn);
 	if (turn->packet->proto == PROTO_TCP && turn->packet->has_ports)

@@ -38,6 +38,7 @@ struct conv {
 /* What rules remember of a transaction. */
 struct tx_rules {
 	struct matcher_tx side[2];
+	uint64_t events;       /* that were looked at */
 	struct tx_rules *next; /* free */
 };
 
@@ -52,7 +53,7 @@ struct turn {
 	struct matches matches; /* on packet and stream */
 	enum ids_verdict verdict;
 	bool made_up;
-	bool detected; /* the protocol of one direction has been found with it */
+	bool detected; /* the protocol of its direction has been found since the last one */
 };
 
 /* Events written in the second `second`. */

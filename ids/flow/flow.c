@@ -163,12 +163,25 @@ static void update_tcp(struct flow *f, const struct packet *p, bool to_server)
 		f->established = true;
 }
 
-/* Met in the middle, is its sender the server? One that accepts a connection (SYN+ACK) is; without
- * that, one at a well-known port (RFC 6335, section 6) whose peer is at none. */
+/* What only servers say: an HTTP status line, a TLS ServerHello (RFC 8446, 4 and 5.1). */
+static bool says_answer(const struct packet *p)
+{
+	const uint8_t *at = p->payload;
+
+	if (p->payload_len < 6)
+		return false;
+	return memcmp(at, "HTTP/1", 6) == 0 || (at[0] == 22 && at[1] == 3 && at[5] == 2);
+}
+
+/* Met in the middle, is its sender the server? One that accepts a connection (SYN+ACK) is, and one
+ * that answers; without that, one at a well-known port (RFC 6335, section 6) whose peer is at none.
+ */
 static bool from_server(const struct packet *p)
 {
 	if (p->tcp_flags & TCP_SYN)
 		return p->tcp_flags & TCP_ACK;
+	if (says_answer(p))
+		return true;
 	return p->sp < 1024 && p->dp >= 1024;
 }
 

@@ -40,6 +40,7 @@ struct flow {
 	struct conv *conv;
 	uint8_t app_proto;   /* enum app_proto, once it is known for good */
 	uint8_t app_said[2]; /* ... in each direction */
+	bool app_found[2];   /* just now: no packet of that direction has come since */
 	bool heard;	     /* no application layer of ours in it */
 	bool unheard;	     /* given up for others */
 };

@@ -32,6 +32,31 @@ static bool on_payload(const struct rule *r)
 	return false;
 }
 
+/* Conditions on the headers of one packet. */
+static bool on_headers(const struct rule_op *o)
+{
+	switch (o->op.kind) {
+	case OP_DSIZE:
+	case OP_ITYPE:
+	case OP_ICODE:
+	case OP_TTL:
+	case OP_FIELD:
+	case OP_BITS:
+	case OP_SAMEIP:
+	case OP_STREAM_SIZE:
+		return true;
+	}
+	return false;
+}
+
+static bool has_headers(const struct rule *r)
+{
+	for (size_t i = 0; i < r->op_count; i++)
+		if (on_headers(&r->op[i]))
+			return true;
+	return false;
+}
+
 /* A content with a place counted from the beginning is meant for each packet, too (Suricata). */
 static bool has_place(const struct rule *r)
 {
@@ -54,7 +79,8 @@ static uint16_t looks(const struct rule *r)
 		return BLOB_RULE_TX | (payload ? BLOB_RULE_PAYLOAD : 0);
 	if (!payload)
 		return BLOB_RULE_PACKET;
-	if (!(r->classes & tcp) || r->packets_only)
+	/* The payload beside conditions on headers is that packet's. */
+	if (!(r->classes & tcp) || r->packets_only || (has_headers(r) && !r->stream_only))
 		return BLOB_RULE_PACKET | BLOB_RULE_PAYLOAD;
 	if (r->stream_only || (r->classes == tcp && !has_place(r)))
 		return BLOB_RULE_STREAM | BLOB_RULE_PAYLOAD;
