@@ -5,6 +5,8 @@
 #include "ids/packet/packet.h"
 
 #define FLOW_ENTRIES_DEFAULT 4096
+#define EXPIRE_EVERY	     64 /* packets: so many entries of the flow table are looked at */
+#define EXPIRE_ENTRIES	     64
 #define ALERTS_DEFAULT	     100 /* more than a serial port at 115,200 baud carries */
 #define FLOW_ENTRIES_MAX     (1u << 20)
 
@@ -205,6 +207,8 @@ enum ids_verdict ids_inspect(struct ids *ids, const uint8_t *frame, size_t len, 
 	 * and flows know their client. */
 	(void)dir;
 	verdict = inspect(ids, frame, len, now_ns);
+	if (ids->stats.pkts % EXPIRE_EVERY == 0)
+		flow_table_expire(&ids->flows, now_ns, EXPIRE_ENTRIES);
 	if (verdict == IDS_DROP)
 		ids->stats.blocked++;
 	else

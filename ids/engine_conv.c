@@ -140,15 +140,14 @@ enum app_proto conv_said(const struct flow *flow, bool to_server)
 static bool turn_number(void *ctx, enum rule_number which, uint32_t *value)
 {
 	const struct turn *t = ctx;
-	const struct stream_half *half = t->ref.flow->tcp.half;
+	const struct stream_half *half;
 
-	if (t->packet->proto != PROTO_TCP)
+	if (t->packet->proto != PROTO_TCP ||
+	    (which != RULE_STREAM_CLIENT && which != RULE_STREAM_SERVER))
 		return false;
-	if (which == RULE_STREAM_CLIENT || which == RULE_STREAM_SERVER) {
-		*value = (uint32_t)half[which == RULE_STREAM_SERVER].base;
-		return true;
-	}
-	return false;
+	half = &t->ref.flow->tcp.half[which == RULE_STREAM_SERVER];
+	*value = half->next_seq - half->isn;
+	return true;
 }
 
 static bool turn_event(void *ctx, enum rule_event kind, uint32_t event)
@@ -280,6 +279,8 @@ static struct tx_rules *rules_of(struct ids *ids, struct app_tx *tx)
 {
 	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
 
+	if (tx->user == TX_OVER)
+		return NULL;
 	if (r)
 		return r;
 	r = ids->free_tx;
@@ -304,9 +305,7 @@ static void forget_tx(struct ids *ids, struct app_tx *tx)
 {
 	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
 
-	if (!r)
-		return;
-	tx->user = 0;
+	tx->user = TX_OVER;
 	r->next = ids->free_tx;
 	ids->free_tx = r;
 }

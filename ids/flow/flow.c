@@ -185,13 +185,20 @@ static bool from_server(const struct packet *p)
 	return p->sp < 1024 && p->dp >= 1024;
 }
 
-static void begin(struct flow_table *t, struct flow *f, const struct flow_key *key,
-		  const struct packet *p, uint64_t hash, uint64_t now_ns)
+/* Make the entry free. */
+static void end(struct flow_table *t, struct flow *f)
 {
 	if (f->last_ns && t->ended)
 		t->ended(t->ctx, f);
 	if (t->streams)
 		stream_release(t->streams, &f->tcp);
+	f->last_ns = 0;
+}
+
+static void begin(struct flow_table *t, struct flow *f, const struct flow_key *key,
+		  const struct packet *p, uint64_t hash, uint64_t now_ns)
+{
+	end(t, f);
 	*f = (struct flow){.key = *key, .first_ns = now_ns};
 	if (t->midstream && p->proto == PROTO_TCP && from_server(p))
 		reverse(&f->key, key);
@@ -250,13 +257,22 @@ struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64
 	return ref;
 }
 
+void flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t entries)
+{
+	uint32_t all = t->sets * FLOW_WAYS;
+
+	for (uint32_t i = 0; i < entries && i < all; i++) {
+		struct flow *f = &t->slot[t->next];
+
+		if (f->last_ns && idle(t, f, now_ns))
+			end(t, f);
+		t->next = (t->next + 1) % all;
+	}
+}
+
 void flow_table_end(struct flow_table *t)
 {
-	for (uint64_t i = 0; i < (uint64_t)t->sets * FLOW_WAYS; i++) {
-		if (!t->slot[i].last_ns)
-			continue;
-		if (t->ended)
-			t->ended(t->ctx, &t->slot[i]);
-		t->slot[i].last_ns = 0;
-	}
+	for (uint32_t i = 0; i < t->sets * FLOW_WAYS; i++)
+		if (t->slot[i].last_ns)
+			end(t, &t->slot[i]);
 }

@@ -58,6 +58,7 @@ struct flow_table {
 	uint32_t sets; /* a power of two */
 	uint64_t seed;
 	uint64_t created;
+	uint32_t next;	/* entry that flow_table_expire looks at next */
 	bool midstream; /* a TCP flow met without its SYN counts as established */
 	/* Set: stream_take() is called for each TCP packet of a flow, and says how far it is. NULL:
 	 * it is judged here, by flags alone. */
@@ -75,5 +76,8 @@ void flow_table_init(struct flow_table *t, void *memory, uint32_t entries, uint6
 struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64_t now_ns,
 			    struct ids_stats *stats);
 
-/* All flows end. */
+/* End flows that are idle, among the next `entries` of the table: each call goes on where the last
+ * one stopped. */
+void flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t entries);
+/* End all flows. */
 void flow_table_end(struct flow_table *t);

@@ -549,6 +549,14 @@ static void test_reuse(void **state)
 	bench_close(b);
 }
 
+static void count_end(void *ctx, struct flow *f)
+{
+	unsigned *ended = ctx;
+
+	assert_true(f->last_ns != 0);
+	++*ended;
+}
+
 /* Through the flow table: it asks the session, and gives back what it holds. */
 static void test_flow_table(void **state)
 {
@@ -559,6 +567,7 @@ static void test_flow_table(void **state)
 	struct flow_table table;
 	struct flow_ref ref;
 	struct stream_result r;
+	unsigned ended = 0;
 	uint64_t first;
 
 	(void)state;
@@ -590,6 +599,18 @@ static void test_flow_table(void **state)
 	ref = flow_update(&table, &p, 4, &stats);
 	assert_int_not_equal(ref.flow->id, first);
 	assert_int_equal(ref.flow->tcp.state, STREAM_NONE);
+	/* Idle ones are ended, with notice. */
+	table.ended = count_end;
+	table.ctx = &ended;
+	flow_table_expire(&table, 4 + 60ull * 1000000000, 100);
+	assert_int_equal(ended, 0);
+	flow_table_expire(&table, 5 + 60ull * 1000000000, 100);
+	assert_int_equal(ended, 1);
+	flow_table_end(&table);
+	assert_int_equal(ended, 1);
+	flow_update(&table, &p, 9, &stats);
+	flow_table_end(&table);
+	assert_int_equal(ended, 2);
 	free(memory);
 	bench_close(b);
 }
