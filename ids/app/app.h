@@ -53,11 +53,12 @@ struct app_config {
 };
 
 struct app_stats {
-	uint64_t flows;	    /* opened */
-	uint64_t no_flow;   /* not parsed: all flow states in use */
-	uint64_t no_memory; /* given up: the pool was empty */
-	uint64_t errors;    /* given up: what came cannot be followed */
-	uint64_t gaps;	    /* given up: octets missing where each counts */
+	uint64_t flows;	       /* opened */
+	uint64_t no_flow;      /* not parsed: all flow states in use */
+	uint64_t no_memory;    /* given up: the pool was empty */
+	uint64_t short_bodies; /* kept in part only, for the same reason */
+	uint64_t errors;       /* given up: what came cannot be followed */
+	uint64_t gaps;	       /* given up: octets missing where each counts */
 	uint64_t tx[APP_PROTOS];
 	uint64_t detected[APP_PROTOS];
 };

@@ -6,7 +6,7 @@
 
 #define APP_PROBE   32	 /* first octets kept until the protocol is known */
 #define APP_HOLD    4096 /* octets kept of a direction that waits for the other to tell */
-#define APP_TXS_MAX 512	 /* open transactions of one flow, as libhtp's max-tx */
+#define APP_TXS_MAX 64	 /* open transactions of one flow: then the oldest is told as it is */
 
 /* What a parser says of the octets it was given. */
 enum app_result {

@@ -104,6 +104,21 @@ static enum fit tls_fits(const uint8_t *data, uint32_t len, bool to_server)
 	return best;
 }
 
+/* A message behind its length. A short one is looked at whole, of a longer one the header; how much
+ * of it has come yet must not matter. */
+static enum fit dns_fits(const uint8_t *data, uint32_t len)
+{
+	uint32_t whole, want;
+
+	if (len < 2)
+		return MAYBE;
+	whole = be16(data);
+	want = whole + 2 < APP_PROBE ? whole + 2 : APP_PROBE;
+	if (len < want)
+		return MAYBE;
+	return dns_probe(data + 2, want - 2, whole) ? YES : NO;
+}
+
 enum app_proto detect_tcp(const uint8_t *data, uint32_t len, bool to_server, const uint16_t port[2],
 			  bool more)
 {
@@ -116,9 +131,7 @@ enum app_proto detect_tcp(const uint8_t *data, uint32_t len, bool to_server, con
 	tls = tls_fits(data, len, to_server);
 	dns = NO;
 	if (dns_port && http != YES && tls != YES)
-		dns = len < 2 + DNS_HEADER			 ? MAYBE
-		      : dns_probe(data + 2, len - 2, be16(data)) ? YES
-								 : NO;
+		dns = dns_fits(data, len);
 	if (dns == YES)
 		return APP_DNS;
 	if (http == YES)

@@ -4,11 +4,29 @@
 
 #include "ids/app/http_impl.h"
 
+/* Requests that nobody answers (or whose answers are not seen) go, the oldest first. */
+static void make_room(struct http_flow *f)
+{
+	struct http_tx *old = (struct http_tx *)f->flow->first;
+
+	while (old && (old == f->side[0].tx || old == f->side[1].tx))
+		old = (struct http_tx *)old->tx.next;
+	if (!old)
+		return;
+	for (unsigned dir = 2; dir-- > 0;)
+		if (old->tx.progress[dir] != APP_COMPLETE)
+			http_tell(old, dir == APP_TO_SERVER, APP_COMPLETE);
+	app_tx_free(f->flow, &old->tx);
+}
+
 struct http_tx *http_tx_new(struct http_flow *f)
 {
 	const struct app_config *config = &f->flow->app->config;
-	struct http_tx *tx = (struct http_tx *)app_tx_new(f->flow, APP_HTTP, sizeof(*tx));
+	struct http_tx *tx;
 
+	if (f->flow->open_txs >= APP_TXS_MAX)
+		make_room(f);
+	tx = (struct http_tx *)app_tx_new(f->flow, APP_HTTP, sizeof(*tx));
 	if (!tx)
 		return NULL;
 	tx->flow = f;

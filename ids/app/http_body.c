@@ -11,8 +11,15 @@ static bool keep(void *ctx, const uint8_t *data, size_t len)
 	struct http_tx *tx = m->tx;
 
 	m->plain_len += len;
-	if (!m->body_gone)
-		buf_fill(http_pool(tx->flow), &m->body, data, len, m->body_max);
+	if (!m->body_gone && m->body.len < m->body_max) {
+		size_t room = m->body_max - m->body.len, want = len < room ? len : room;
+
+		/* Without memory the body ends here: no hole may be in what rules look into. */
+		if (!buf_add(http_pool(tx->flow), &m->body, data, want, m->body_max)) {
+			m->body_gone = true;
+			tx->flow->flow->app->stats.short_bodies++;
+		}
+	}
 	if (!m->decode || m->plain_len <= HTTP_BOMB)
 		return true;
 	/* Enough was seen: it is a bomb, or only large. */

@@ -336,17 +336,54 @@ const struct http_field *http_find(const struct http_msg *m, const char *name,
 	return NULL;
 }
 
+/* `word` at v.at[i], NULs in the value passed over, as browsers do; where it ends, or UINT32_MAX.
+ */
+static uint32_t match_at(struct app_view v, uint32_t i, const char *word)
+{
+	for (; *word; i++) {
+		if (i == v.len)
+			return UINT32_MAX;
+		if (!v.at[i])
+			continue;
+		if (lower(v.at[i]) != (uint8_t)*word++)
+			return UINT32_MAX;
+	}
+	return i;
+}
+
 bool http_same(struct app_view v, const char *word)
 {
-	return v.len == strlen(word) && same(v.at, (const uint8_t *)word, v.len);
+	uint32_t end = match_at(v, 0, word);
+
+	while (end < v.len && !v.at[end])
+		end++;
+	return end == v.len;
 }
 
 bool http_contains(struct app_view v, const char *word)
 {
-	size_t len = strlen(word);
-
-	for (uint32_t i = 0; i + len <= v.len; i++)
-		if (same(v.at + i, (const uint8_t *)word, len))
+	for (uint32_t i = 0; i < v.len; i++)
+		if (v.at[i] && match_at(v, i, word) != UINT32_MAX)
 			return true;
+	return false;
+}
+
+bool http_has_token(struct app_view v, const char *word)
+{
+	uint32_t at = 0, end;
+
+	for (; at <= v.len; at = end + 1) {
+		struct app_view t;
+
+		for (end = at; end < v.len && v.at[end] != ','; end++)
+			;
+		t = (struct app_view){v.at + at, end - at};
+		for (; t.len && http_space(*t.at); t.len--)
+			t.at++;
+		for (; t.len && http_space(t.at[t.len - 1]); t.len--)
+			;
+		if (t.len == strlen(word) && same(t.at, (const uint8_t *)word, t.len))
+			return true;
+	}
 	return false;
 }

@@ -192,8 +192,11 @@ bool http_headers(struct http_tx *tx, bool to_server);
 /* The field `name` (lower case), or NULL; its value. */
 const struct http_field *http_find(const struct http_msg *m, const char *name,
 				   struct app_view *value);
-bool http_same(struct app_view v, const char *word);	 /* in any case */
-bool http_contains(struct app_view v, const char *word); /* in any case */
+/* In any case, NULs in the value passed over; `word` in lower case. */
+bool http_same(struct app_view v, const char *word);
+bool http_contains(struct app_view v, const char *word);
+/* A list of words parted by commas has this one. */
+bool http_has_token(struct app_view v, const char *word);
 
 /* http_uri.c: tx->uri and what belongs to it from the request line. False: no memory. */
 bool http_uri(struct http_tx *tx);

@@ -116,7 +116,7 @@ static enum http_transfer transfer(struct http_tx *tx)
 
 	tx->content_length = -1;
 	if (http_find(m, "transfer-encoding", &v)) {
-		if (!http_contains(v, "chunked")) {
+		if (!http_has_token(v, "chunked")) {
 			http_event(tx, HTTP_EVENT_INVALID_TRANSFER_ENCODING_VALUE_IN_REQUEST);
 			return HTTP_INVALID;
 		}

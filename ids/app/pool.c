@@ -156,15 +156,6 @@ bool buf_add(struct pool *p, struct buf *b, const void *data, size_t len, uint32
 	return true;
 }
 
-uint32_t buf_fill(struct pool *p, struct buf *b, const void *data, size_t len, uint32_t max)
-{
-	if (b->len >= max)
-		return 0;
-	if (len > max - b->len)
-		len = max - b->len;
-	return buf_add(p, b, data, len, max) ? (uint32_t)len : 0;
-}
-
 void buf_drop(struct pool *p, struct buf *b)
 {
 	pool_give(p, b->at);

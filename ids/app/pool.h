@@ -53,7 +53,5 @@ struct buf {
 bool buf_room(struct pool *p, struct buf *b, size_t more, uint32_t max);
 /* Append; false as above, then nothing is appended. */
 bool buf_add(struct pool *p, struct buf *b, const void *data, size_t len, uint32_t max);
-/* Append as much as fits below `max`; the number of octets appended. */
-uint32_t buf_fill(struct pool *p, struct buf *b, const void *data, size_t len, uint32_t max);
 /* Give it back; an empty string is left. */
 void buf_drop(struct pool *p, struct buf *b);

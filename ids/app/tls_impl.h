@@ -5,7 +5,7 @@
 #include "ids/app/tls.h"
 
 #define TLS_RECORD_MAX	(16384 + 1024) /* as Suricata */
-#define TLS_MESSAGE_MAX 65536	       /* a handshake message that is looked into */
+#define TLS_MESSAGE_MAX 32768	       /* a handshake message that is looked into */
 #define TLS_CERTS_MAX	16	       /* certificates of a chain that are kept */
 #define TLS_NAME_MAX	8192	       /* subject and issuer, each */
 #define TLS_JA3_MAX	16384

@@ -59,6 +59,7 @@ static const struct detect_case cases[] = {
 	CASE("\0\x11\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1", true, 53, APP_DNS),
 	CASE("\0\x11\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1", true, 54, APP_FAILED),
 	CASE("\0\x11\0\1\1\0\xff\1\0\0\0\0\0\0\0\0\1\0\1", true, 53, APP_FAILED),
+	CASE("\0\x32\0\1\1\0\0\1\0\0\0\0\0\0\0\0\1\0\1", true, 53, APP_UNKNOWN),
 	CASE("SSH-2.0-x", true, 22, APP_FAILED),
 };
 
@@ -184,14 +185,15 @@ static void test_no_memory(void **state)
 static void test_many_requests(void **state)
 {
 	(void)state;
-	/* Requests that nobody answers: bounded, then given up. */
+	/* Requests that nobody answers: only so many are kept, the oldest are told as they are. */
 	open_port(80);
-	for (unsigned i = 0; i < 600 && !app_flow_finished(world.flow); i++)
+	for (unsigned i = 0; i < 600; i++)
 		SAY(true, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-	assert_true(app_flow_finished(world.flow));
-	assert_int_equal(app_stats(world.app)->no_memory, 1);
-	app_world_end(&world);
-	assert_int_equal(world.txs, 512);
+	assert_false(app_flow_finished(world.flow));
+	assert_int_equal(app_flow_tx_count(world.flow), 600);
+	assert_int_equal(app_flow_txs(world.flow)->id, 600 - 64);
+	for (unsigned i = 0; i < WORLD_TXS; i++)
+		assert_int_equal(world.tx[i].progress[0], APP_COMPLETE);
 	app_world_close(&world);
 	/* Answered ones come and go. */
 	open_port(80);
@@ -201,6 +203,25 @@ static void test_many_requests(void **state)
 	}
 	assert_false(app_flow_finished(world.flow));
 	assert_int_equal(app_flow_tx_count(world.flow), 3000);
+	app_world_close(&world);
+}
+
+/* A body for which memory is missing ends where it is, without a hole. */
+static void test_short_body(void **state)
+{
+	struct app_config c = {.flows = 1, .memory = 40 * POOL_BLOCK};
+
+	(void)state;
+	app_world_open(&world, &c, true, 40000, 80);
+	SAY(true, "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
+	for (unsigned i = 0; i < 10000; i++)
+		SAY(true, "0123456789");
+	assert_false(app_flow_finished(world.flow));
+	assert_int_equal(app_stats(world.app)->short_bodies, 1);
+	app_world_end(&world);
+	assert_true(world.tx[0].buffer[1][APP_HTTP_REQUEST_BODY].len >= 1024);
+	for (uint32_t i = 0; i < world.tx[0].buffer[1][APP_HTTP_REQUEST_BODY].len; i++)
+		assert_int_equal(world.tx[0].buffer[1][APP_HTTP_REQUEST_BODY].at[i], '0' + i % 10);
 	app_world_close(&world);
 }
 
@@ -264,7 +285,8 @@ int main(void)
 		cmocka_unit_test(test_detect),	     cmocka_unit_test(test_directions),
 		cmocka_unit_test(test_gap_at_start), cmocka_unit_test(test_flow_states),
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_many_requests),
-		cmocka_unit_test(test_pool),	     cmocka_unit_test(test_events),
+		cmocka_unit_test(test_short_body),   cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

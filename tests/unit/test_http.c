@@ -398,6 +398,22 @@ static void test_odd_responses(void **state)
 	R(0, APP_HTTP_STAT_CODE, "200");
 	R(0, APP_FILE_DATA, "body");
 	app_world_close(&world);
+	/* Chunked, whatever is around the word; a NUL in it is passed over. */
+	run_text(
+		T("GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+		T("HTTP/1.1 200 OK\r\nTransfer-Encoding: x chu\0nked;\r\n\r\n1\r\na\r\n0\r\n\r\n"));
+	R(0, APP_FILE_DATA, "a");
+	assert_true(has_event(0, "http.response_abnormal_transfer_encoding"));
+	app_world_close(&world);
+	RUN("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n1\r\na\r\n", "");
+	Q(0, APP_HTTP_REQUEST_BODY, NULL);
+	assert_true(has_event(0, "http.invalid_transfer_encoding_value_in_request"));
+	app_world_close(&world);
+	RUN("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1\r\na\r\n"
+	    "0\r\n\r\n",
+	    "");
+	Q(0, APP_HTTP_REQUEST_BODY, "a");
+	app_world_close(&world);
 	/* Chunks that are none: all of it is the body. */
 	RUN("GET / HTTP/1.1\r\nHost: h\r\n\r\n",
 	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot chunked at all");
