@@ -11,6 +11,7 @@
 #define APP_MEMORY    (1u << 20)
 #define BODY_DEFAULT  (32u << 10)
 #define TX_PER_CONV   4u
+#define TX_OVER	      1u /* app_tx.user: both directions are complete and were looked at */
 
 static struct flow_ref ref_of(struct flow *f, bool to_server)
 {
