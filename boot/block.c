@@ -120,8 +120,8 @@ void block_close(struct block_parts *parts)
 
 /* --- the block ------------------------------------------------------------------------------ */
 
-/* `size` bytes (a multiple of BLOCK_ALIGN) at a multiple of BLOCK_ALIGN: more is allocated, and the
- * ends given back. Below 4 GiB when that can be had. 0: no memory. */
+/* `size` bytes (whole pages) at a multiple of BLOCK_ALIGN: more is allocated, and the ends given
+ * back. Below 4 GiB when that can be had. 0: no memory. */
 static uint64_t allocate(uint64_t size)
 {
 	uint64_t room = size + BLOCK_ALIGN - PAGE, start, end;
@@ -196,8 +196,7 @@ int block_build(struct block_parts *parts, const struct vigil_config *cfg, uint3
 	uint64_t sentry_at = info_at + page_up(sizeof(struct boot_info));
 	uint64_t rules_at = sentry_at + parts->sentry_image.size;
 	uint64_t free_at = rules_at + page_up(rules);
-	uint64_t size =
-		(free_at + block_pool_size(cpus, rules) + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1);
+	uint64_t size = page_up(free_at + block_pool_size(cpus, rules));
 	uint64_t base = allocate(size);
 	struct boot_info *info;
 	int err;

@@ -18,7 +18,7 @@
  * frame and event rings in the base; the matcher's tables by the rules' size. */
 static inline uint64_t block_pool_size(uint32_t cpus, uint64_t rules)
 {
-	return (12ull << 20) + ((uint64_t)cpus << 18) + 2 * rules;
+	return (59ull << 18) + ((uint64_t)cpus << 18) + 2 * rules;
 }
 
 /* The files of one start, between block_open and block_close. */

@@ -54,7 +54,9 @@ static int make_flows(struct ids *ids, const struct ids_ops *ops)
 
 static int make_defrag(struct ids *ids, const struct ids_ops *ops)
 {
-	struct defrag_config config = {.seed = ~ids->config.seed};
+	struct defrag_config config = {.seed = ~ids->config.seed,
+				       .pages = ids->config.defrag_pages,
+				       .trackers = ids->config.defrag_trackers};
 	void *memory = ops->alloc(ops->ctx, (size_t)defrag_size(&config));
 
 	if (!memory)

@@ -55,6 +55,8 @@ struct ids_config {
 	bool stream_inline;	  /* look at octets as they come, as `ips` does, but do not drop */
 	uint32_t conversations;	  /* flows whose octets are looked into at a time; 0: 128 */
 	uint32_t stream_pages;	  /* of 2 KiB, for octets that wait; 0: 512 */
+	uint32_t defrag_pages;	  /* of 2 KiB, for fragments; 0: 512 */
+	uint32_t defrag_trackers; /* datagrams put together at a time, a power of two; 0: 512 */
 	uint32_t app_memory;	  /* octets for transactions; 0: 1 MiB */
 	uint32_t body_limit;	  /* octets of a body looked at; 0: 32 KiB */
 	bool ipip;		  /* look into IPv4 in IPv4 (Suricata 7: off unless configured) */

@@ -320,6 +320,12 @@ static int start_ids(struct sentry *s)
 		.in_iface = "vigil0",
 		.seed = s->random,
 		.midstream = true, /* connections outlive a restart of ours */
+		.flow_entries = 2048,
+		.conversations = 64,
+		.stream_pages = 160,
+		.app_memory = 384u << 10,
+		.defrag_pages = 64,
+		.defrag_trackers = 128,
 	};
 	const void *blob = s->ctl->rules_size ? (const void *)(uintptr_t)s->ctl->rules : NULL;
 	int err = ids_create(&s->ids, &ops, &s->eve, &config, blob, s->ctl->rules_size);
