@@ -5,12 +5,14 @@ IDS_SRC := ids/engine.c \
 	ids/packet/decode.c ids/packet/ip.c ids/flow/flow.c ids/app/buffer.c \
 	ids/policy/gate.c ids/policy/check.c \
 	ids/rules/blob.c ids/rules/crc32c.c ids/rules/mpm.c ids/rules/matcher.c \
-	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c
+	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c \
+	$(addprefix ids/rules/,op_pcre.c op_bytes.c op_place.c op_base64.c op_transform.c regex.c \
+	regex_heap.c scratch.c transform.c digest.c base64.c)
 SENTRY_SRC += $(IDS_SRC)
 
 VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
 	kw_meta.c kw_packet.c mpm_build.c options.c output.c parse.c policy.c policy_values.c sets.c text.c \
-	vars.c) hv/policy_text.c
+	vars.c kw_pcre.c kw_bytes.c kw_place.c kw_base64.c kw_transform.c) hv/policy_text.c
 
 HOST_TOOLS += vigilc vigil-replay
 vigilc_SRC := tools/vigilc/main.c $(VIGILC_SRC) $(IDS_SRC)

@@ -3,6 +3,7 @@
 #include "ids/bytes.h"
 #include "ids/rules/matcher.h"
 #include "ids/rules/op.h"
+#include "ids/rules/scratch.h"
 
 struct run {
 	struct matcher *m;
@@ -148,7 +149,8 @@ static void verify(struct run *run, uint32_t index)
 {
 	struct matcher *m = run->m;
 	const struct blob_rule *r = &m->blob->rule[index];
-	struct inspect in = {.blob = m->blob, .packet = run->p, .flow = run->flow};
+	struct inspect in = {
+		.blob = m->blob, .packet = run->p, .flow = run->flow, .scratch = m->scratch};
 
 	if (!header_match(run, r))
 		return;
@@ -186,6 +188,8 @@ void matcher_run(struct matcher *m, const struct packet *p, const struct flow_re
 	struct run run = {.m = m, .p = p, .flow = flow, .out = out, .class_bit = 1u << class};
 
 	out->count = 0;
+	if (m->scratch && m->scratch->regex)
+		regex_refill(m->scratch->regex);
 	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
 	 * engine leaves it out as well). */
 	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);

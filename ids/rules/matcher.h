@@ -19,6 +19,7 @@ struct matcher {
 	uint32_t *pattern_seen; /* per pattern: generation it was last met in */
 	uint32_t generation;
 	struct ids_stats *stats;
+	struct scratch *scratch; /* NULL: no rule needs it */
 };
 
 /* The rules that matched, in the order of evaluation (pass, drop, alert; priority; file order).

@@ -7,6 +7,15 @@ const struct op ops[OP_KINDS] = {
 	[OP_ICODE] = {.name = "icode", .check = number_check, .packet = icode_packet},
 	[OP_TTL] = {.name = "ttl", .check = number_check, .packet = ttl_packet},
 	[OP_FLOW] = {.name = "flow", .check = flow_check, .packet = flow_packet},
+	[OP_PCRE] = {.name = "pcre", .check = pcre_check, .payload = pcre_payload},
+	[OP_BYTE_TEST] = {"byte_test", .check = bytes_check, .payload = byte_test_payload},
+	[OP_BYTE_JUMP] = {"byte_jump", .check = bytes_check, .payload = byte_jump_payload},
+	[OP_BYTE_EXTRACT] = {"byte_extract", .check = bytes_check, .payload = byte_extract_payload},
+	[OP_BYTE_MATH] = {"byte_math", .check = bytes_check, .payload = byte_math_payload},
+	[OP_ISDATAAT] = {"isdataat", .check = isdataat_check, .payload = isdataat_payload},
+	[OP_BSIZE] = {.name = "bsize", .check = number_check, .payload = bsize_payload},
+	[OP_BASE64_DECODE] = {"base64_decode", .check = base64_check, .payload = base64_payload},
+	[OP_TRANSFORM] = {"transform", .check = transform_check, .payload = transform_payload},
 };
 
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor)
@@ -32,5 +41,6 @@ enum inspect_result inspect_rule(struct inspect *in, const struct blob_rule *rul
 		return INSPECT_MATCH;
 	in->buffer = in->packet->payload;
 	in->buffer_len = in->packet->payload_len;
+	in->buffer_at = 0;
 	return inspect_from(in, op, 0);
 }

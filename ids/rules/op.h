@@ -10,12 +10,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ids/app/buffer.h"
 #include "ids/flow/flow.h"
 #include "ids/packet/packet.h"
 #include "ids/rules/blob.h"
 
 /* Numbers are part of the blob format: append only. */
-enum op_kind { OP_CONTENT, OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL, OP_FLOW, OP_KINDS };
+enum op_kind {
+	OP_CONTENT,
+	OP_DSIZE,
+	OP_ITYPE,
+	OP_ICODE,
+	OP_TTL,
+	OP_FLOW,
+	OP_PCRE,
+	OP_BYTE_TEST,
+	OP_BYTE_JUMP,
+	OP_BYTE_EXTRACT,
+	OP_BYTE_MATH,
+	OP_ISDATAAT,
+	OP_BSIZE,
+	OP_BASE64_DECODE,
+	OP_TRANSFORM,
+	OP_KINDS
+};
 
 enum op_buffer { OP_BUFFER_PAYLOAD, OP_BUFFERS };
 
@@ -35,7 +53,11 @@ enum {
 #define CONTENT_F_WITHIN	0x0008
 #define CONTENT_F_RELATIVE_NEXT 0x0010 /* the next content is relative to this one */
 #define CONTENT_F_ENDS		0x0020
-#define CONTENT_F_ALL		0x003f
+#define CONTENT_F_OFFSET_VAR	0x0040 /* the argument is a variable's index, likewise below; */
+#define CONTENT_F_DEPTH_VAR	0x0080 /* with either of these depth counts from offset */
+#define CONTENT_F_DISTANCE_VAR	0x0100
+#define CONTENT_F_WITHIN_VAR	0x0200
+#define CONTENT_F_ALL		0x03ff
 
 /* OP_DSIZE, OP_ITYPE, OP_ICODE, OP_TTL: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. */
 #define NUMBER_F_NOT 0x0001
@@ -49,6 +71,10 @@ enum {
 #define FLOW_F_ONLY_FRAG       0x20
 #define FLOW_F_ALL	       0x3fu
 
+#define INSPECT_VARS 16 /* of one rule: what byte_extract and byte_math set */
+
+struct scratch;
+
 /* A rule at work on a packet. */
 struct inspect {
 	const struct blob *blob;
@@ -57,6 +83,10 @@ struct inspect {
 	const struct blob_op *end; /* behind the rule's last operation */
 	const uint8_t *buffer;
 	uint32_t buffer_len;
+	uint64_t buffer_at;	 /* stream position of the buffer's first octet; 0 elsewhere */
+	struct app_view base64;	 /* what base64_decode left: buffer APP_BASE64_DATA */
+	struct scratch *scratch; /* of pcre, base64_decode and transforms */
+	uint64_t var[INSPECT_VARS];
 	uint32_t steps; /* taken so far */
 };
 
@@ -91,3 +121,5 @@ bool icode_packet(const struct inspect *in, const struct blob_op *op);
 bool ttl_packet(const struct inspect *in, const struct blob_op *op);
 const char *flow_check(const struct blob *b, const struct blob_op *op);
 bool flow_packet(const struct inspect *in, const struct blob_op *op);
+/* op_pcre.c, op_bytes.c, op_place.c, op_base64.c, op_transform.c */
+#include "ids/rules/op_data.h"

@@ -5,7 +5,7 @@
 #include "ids/rules/compile/text.h"
 
 /* N, =N, !N, !=N, <N, <=N, >N, >=N, N<>M and N-M (both between, ends excluded) as [low, high]. */
-static bool range(struct parse *p, const char *name, char *value, uint64_t max, struct blob_op *op)
+bool parse_range(struct parse *p, const char *name, char *value, uint64_t max, struct blob_op *op)
 {
 	uint64_t low, high;
 	char *between = strstr(value, "<>");
@@ -58,7 +58,7 @@ static bool number(struct parse *p, const char *name, enum op_kind kind, char *v
 {
 	struct rule_op *o = rule_add_op(p, kind);
 
-	return o && range(p, name, value, max, &o->op);
+	return o && parse_range(p, name, value, max, &o->op);
 }
 
 bool kw_dsize(struct parse *p, char *value, bool negated)

@@ -229,7 +229,7 @@ static const struct rule_op *fast_content(const struct rule *r)
 	for (size_t i = 0; i < r->op_count; i++) {
 		const struct rule_op *c = &r->op[i];
 
-		if (c->op.kind != OP_CONTENT || (c->op.flags & CONTENT_F_NEGATED))
+		if (c->op.kind != OP_CONTENT || (c->op.flags & CONTENT_F_NEGATED) || c->transformed)
 			continue;
 		if (c->fast)
 			return c;
@@ -254,7 +254,41 @@ static uint32_t fast_pattern(struct output *o, const struct rule *r)
 	return add_pattern(o, &p);
 }
 
-static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
+/* Equal expressions have one index, so that they are compiled once. False: too many. */
+static bool write_regex(struct output *o, struct rule_op *c)
+{
+	uint32_t len = c->op.arg[PCRE_LENGTH];
+	uint32_t options = c->op.kind == OP_PCRE ? c->op.arg[PCRE_OPTIONS] : 0;
+	const uint8_t *strings = o->section[BLOB_STRINGS].at;
+	uint32_t i;
+
+	for (i = 0; i < o->regex_count; i++)
+		if (o->regex[i].text.size == len && o->regex[i].options == options &&
+		    memcmp(strings + o->regex[i].text.offset, c->bytes, len) == 0)
+			break;
+	if (i == REGEX_MAX_INDEX)
+		return false;
+	if (i == o->regex_count) {
+		o->regex = grow(o->regex, (i + 1) * sizeof(*o->regex));
+		o->regex[o->regex_count++] =
+			(struct output_regex){add_string(o, c->bytes, len), options};
+	}
+	c->op.arg[PCRE_STRING] = o->regex[i].text.offset;
+	c->op.arg[PCRE_INDEX] = i;
+	return true;
+}
+
+static bool write_bytes(struct output *o, struct rule_op *c)
+{
+	if (has_pattern(&c->op))
+		return write_regex(o, c);
+	if (c->bytes)
+		c->op.arg[CONTENT_STRING] =
+			add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+	return true;
+}
+
+static bool write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 {
 	to->op_first = elements(o, BLOB_OPS, sizeof(struct blob_op));
 	to->op_count = (uint16_t)r->op_count;
@@ -265,12 +299,12 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 
 			if ((ops[c->op.kind].payload != NULL) != payload)
 				continue;
-			if (c->op.kind == OP_CONTENT)
-				c->op.arg[CONTENT_STRING] =
-					add_string(o, c->bytes, c->op.arg[CONTENT_LENGTH]).offset;
+			if (!write_bytes(o, c))
+				return false;
 			bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
 		}
 	}
+	return true;
 }
 
 /* Equal keys beside each other, otherwise in order: EVE shows one array for each key. */
@@ -335,7 +369,8 @@ static bool write_rule(struct output *o, struct parse *p, struct output_rule *ou
 	to->flags = rule_flags(r);
 	to->msg = add_string(o, msg, strlen(msg));
 	to->category = add_string(o, category, strlen(category));
-	write_ops(o, r, to);
+	if (!write_ops(o, r, to))
+		return refuse(p, "too many regular expressions");
 	write_meta(o, r, to);
 	out->pattern = fast_pattern(o, r);
 	return true;
@@ -472,4 +507,5 @@ void output_free(struct output *o)
 	free(o->pattern);
 	free(o->pattern_hash);
 	free(o->sid_hash);
+	free(o->regex);
 }

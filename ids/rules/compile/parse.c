@@ -83,6 +83,7 @@ struct rule_op *rule_add_op(struct parse *p, enum op_kind kind)
 	o = &r->op[r->op_count++];
 	memset(o, 0, sizeof(*o));
 	o->op.kind = (uint8_t)kind;
+	o->transformed = r->transformed;
 	return o;
 }
 
@@ -282,6 +283,8 @@ void rule_free(struct rule *r)
 	free(r->msg);
 	for (size_t i = 0; i < r->op_count; i++)
 		free(r->op[i].bytes);
+	for (size_t i = 0; i < r->var_count; i++)
+		free(r->var[i]);
 	for (size_t i = 0; i < r->meta_count; i++) {
 		free(r->meta[i].key);
 		free(r->meta[i].value);

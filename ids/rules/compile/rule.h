@@ -13,10 +13,13 @@
 /* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
 struct rule_op {
 	struct blob_op op;
-	uint8_t *bytes; /* content as written; arg[CONTENT_LENGTH] octets */
+	uint8_t *bytes; /* content, pattern or argument as written; arg 1 octets; arg 0 their place
+			 */
 	bool offset, depth, distance, within, starts; /* given for this content */
-	bool fast;				      /* chosen by fast_pattern */
-	uint16_t fast_from, fast_len;		      /* part of it for the automaton; 0: all */
+	bool relative;	  /* to the content or pcre before it: finds another place if this fails */
+	bool transformed; /* looks into what a transform has made */
+	bool fast;	  /* chosen by fast_pattern */
+	uint16_t fast_from, fast_len; /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
 };
 
@@ -37,6 +40,9 @@ struct rule {
 		char *key, *value;
 	} meta[RULE_MAX_META];
 	size_t meta_count;
+	char *var[INSPECT_VARS]; /* set by byte_extract and byte_math */
+	size_t var_count;
+	bool transformed; /* transforms stand before what follows; a sticky buffer ends them */
 };
 
 /* A rule's text at work. */
@@ -58,6 +64,16 @@ void rule_free(struct rule *r);
 struct rule_op *rule_add_op(struct parse *p, enum op_kind kind);
 /* The content that a modifier speaks about, NULL (refused) if there is none. */
 struct rule_op *rule_last_content(struct parse *p, const char *keyword);
+
+/* The condition is relative. Without a sticky buffer it looks where the one before it looks. */
+void rule_set_relative(struct parse *p, struct rule_op *o);
+
+/* Does a number's place hold a variable's name? */
+bool rule_is_name(const char *text);
+/* Index of a variable that a condition before this one sets; -1 (refused): none does. */
+int rule_variable(struct parse *p, const char *keyword, const char *name);
+/* Index of a variable to be set; -1 (refused): bad name, or too many. */
+int rule_new_variable(struct parse *p, const char *keyword, const char *name);
 
 /* What a classtype means. */
 struct classtype {
