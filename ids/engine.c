@@ -60,7 +60,7 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 	if (size && !scratch)
 		return -ENOMEM;
 	if (scratch)
-		ids->matcher.scratch = scratch_init(scratch, &ids->blob);
+		ids->matcher.scratch = scratch_init(scratch, &ids->blob, &ids->stats);
 	if (scratch && !ids->matcher.scratch)
 		return -EINVAL;
 	ids->rules = true;

@@ -23,12 +23,12 @@ vigil-replay_LIBS := -lpcap
 
 # Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
-IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine
+IDS_TESTS := test_rules test_rules_bytes test_rules_pcre test_transform test_blob test_matcher test_packet test_eve test_engine
 UNIT_TESTS += $(IDS_TESTS)
 $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
-IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame
+IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_regex
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
 	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))

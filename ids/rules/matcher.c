@@ -188,8 +188,7 @@ void matcher_run(struct matcher *m, const struct packet *p, const struct flow_re
 	struct run run = {.m = m, .p = p, .flow = flow, .out = out, .class_bit = 1u << class};
 
 	out->count = 0;
-	if (m->scratch && m->scratch->regex)
-		regex_refill(m->scratch->regex);
+	scratch_refill(m->scratch);
 	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
 	 * engine leaves it out as well). */
 	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);

@@ -5,13 +5,10 @@
 
 #define BASE(op)     ((op)->arg[BYTES_HOW] & 0xff)
 #define OPERATOR(op) ((op)->arg[BYTES_HOW] >> 8)
-#define MAX_DIGITS   23 /* "01777777777777777777777" is the longest that fits 64 bits */
 
-uint32_t bytes_max_count(uint32_t flags, uint32_t base)
+static uint32_t max_count(const struct blob_op *op)
 {
-	if (!(flags & BYTES_F_STRING))
-		return 8;
-	return base == 16 ? 14 : base == 10 ? 20 : MAX_DIGITS;
+	return op->flags & BYTES_F_STRING ? BYTES_MAX_DIGITS : BYTES_MAX_OCTETS;
 }
 
 /* Arguments that flags make a variable's index. */
@@ -36,8 +33,7 @@ const char *bytes_check(const struct blob *b, const struct blob_op *op)
 		return "byte condition with an unknown variable";
 	if ((base && base != 8 && base != 10 && base != 16) || OPERATOR(op) >= operators)
 		return "byte condition of an unknown form";
-	if (!(op->flags & BYTES_F_COUNT_VAR) &&
-	    op->arg[BYTES_COUNT] > bytes_max_count(op->flags, base))
+	if (!(op->flags & BYTES_F_COUNT_VAR) && op->arg[BYTES_COUNT] > max_count(op))
 		return "byte condition on too many octets";
 	if (op->kind == OP_BYTE_EXTRACT && op->arg[BYTES_ALIGN] == 0)
 		return "byte condition aligned to nothing";
@@ -107,10 +103,10 @@ static bool read_number(const struct inspect *in, const struct blob_op *op, uint
 						       : op->arg[BYTES_COUNT];
 	int64_t offset = (int32_t)op->arg[BYTES_OFFSET];
 
-	if (count > bytes_max_count(op->flags, BASE(op)) || in->buffer_len == 0)
+	if (count > max_count(op) || in->buffer_len == 0)
 		return false;
 	/* Only byte_jump may read nothing, to jump from a place that it knows. */
-	if (count == 0 && op->kind != OP_BYTE_JUMP)
+	if (count == 0 && op->kind != OP_BYTE_JUMP && !(op->flags & BYTES_F_STRING))
 		return false;
 	if (op->flags & BYTES_F_OFFSET_VAR) {
 		if (in->var[op->arg[BYTES_OFFSET]] > UINT32_MAX)
@@ -121,6 +117,8 @@ static bool read_number(const struct inspect *in, const struct blob_op *op, uint
 		(op->flags & BYTES_F_RELATIVE ? cursor : -(int64_t)(in->buffer_at & INT64_MAX));
 	if (n->at < 0 || n->at + (int64_t)count > in->buffer_len)
 		return false;
+	if (count == 0 && op->flags & BYTES_F_STRING)
+		count = (uint64_t)(in->buffer_len - n->at);
 	if (op->flags & BYTES_F_STRING)
 		return read_digits(in->buffer + n->at, (uint32_t)count, BASE(op), n);
 	read_octets(in->buffer + n->at, (uint32_t)count, op->flags & BYTES_F_LITTLE, n);

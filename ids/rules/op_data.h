@@ -50,8 +50,10 @@ enum {
 enum bytes_test { TEST_EQ, TEST_LT, TEST_GT, TEST_LE, TEST_GE, TEST_AND, TEST_XOR, TESTS };
 enum bytes_math { MATH_ADD, MATH_SUB, MATH_MUL, MATH_DIV, MATH_LEFT, MATH_RIGHT, MATHS };
 
-/* Most octets of a number: as digits by base (0, the widest, 8, 10, 16), else 8. */
-uint32_t bytes_max_count(uint32_t flags, uint32_t base);
+/* Octets of a number at most; 23 digits are the longest that fit 64 bits
+ * ("01777777777777777777777"). BYTES_F_STRING with 0 octets: as many digits as there are. */
+#define BYTES_MAX_OCTETS 8
+#define BYTES_MAX_DIGITS 23
 
 const char *bytes_check(const struct blob *b, const struct blob_op *op);
 enum inspect_result byte_test_payload(struct inspect *in, const struct blob_op *op,

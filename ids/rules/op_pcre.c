@@ -41,8 +41,8 @@ enum inspect_result pcre_payload(struct inspect *in, const struct blob_op *op, u
 		struct regex_span span[2];
 		enum inspect_result r;
 
-		switch (regex_search(in->scratch->regex, op->arg[PCRE_INDEX], &p, data,
-				     in->buffer_len - base, from, begin, span)) {
+		switch (scratch_search(in->scratch, op->arg[PCRE_INDEX], &p, data,
+				       in->buffer_len - base, from, begin, span)) {
 		case REGEX_LIMIT:
 			return INSPECT_NO; /* neither found nor not found (Suricata) */
 		case REGEX_NO:

@@ -26,8 +26,8 @@ static void pcrexform(struct inspect *in, const struct blob_op *op)
 	struct regex_pattern p = pattern_of(in->blob, op);
 	struct regex_span span[2];
 
-	if (regex_search(in->scratch->regex, op->arg[TRANSFORM_INDEX], &p, in->buffer,
-			 in->buffer_len, 0, true, span) != REGEX_MATCH ||
+	if (scratch_search(in->scratch, op->arg[TRANSFORM_INDEX], &p, in->buffer, in->buffer_len, 0,
+			   true, span) != REGEX_MATCH ||
 	    span[1].from == REGEX_UNSET)
 		return;
 	in->buffer += span[1].from;

@@ -220,10 +220,10 @@ void regex_refill(struct regex *r)
 
 static bool pay(struct regex *r, size_t units)
 {
-	if (units > r->work.left)
-		return false;
-	r->work.left -= units;
-	return true;
+	bool enough = units <= r->work.left;
+
+	r->work.left = enough ? r->work.left - units : 0;
+	return enough;
 }
 
 /* The compiled pattern, the latest used one from now on; NULL: can't be had. */
@@ -246,13 +246,15 @@ static const pcre2_code *code_of(struct regex *r, uint32_t index, const struct r
 	return e->code;
 }
 
-static void set_spans(const struct regex *r, uint32_t len, struct regex_span span[2])
+/* `groups`: PCRE2's result: how many spans it has set, 0: more than there is room for. */
+static void set_spans(const struct regex *r, uint32_t len, int groups, struct regex_span span[2])
 {
 	const size_t *o = pcre2_get_ovector_pointer(r->data);
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		/* \K can put the begin of a match behind its end. */
-		bool set = o[2 * i] <= len && o[2 * i + 1] <= len && o[2 * i] <= o[2 * i + 1];
+		bool set = (groups == 0 || i < groups) && o[2 * i] <= len && o[2 * i + 1] <= len &&
+			   o[2 * i] <= o[2 * i + 1];
 
 		span[i].from = set ? (uint32_t)o[2 * i] : REGEX_UNSET;
 		span[i].to = set ? (uint32_t)o[2 * i + 1] : REGEX_UNSET;
@@ -287,7 +289,7 @@ enum regex_result regex_search(struct regex *r, uint32_t index, const struct reg
 		r->stats.limits++;
 		return REGEX_LIMIT;
 	}
-	set_spans(r, len, span);
+	set_spans(r, len, rc, span);
 	return REGEX_MATCH;
 }
 

@@ -22,8 +22,10 @@ static inline int regex_work_pay(struct regex_work *w, const uint8_t *at)
 	size_t cost = 1 + (at > w->at ? (size_t)(at - w->at) : 0);
 
 	w->at = at;
-	if (cost > w->left)
+	if (cost > w->left) {
+		w->left = 0; /* what comes after it has to end as well */
 		return 0;
+	}
 	w->left -= cost;
 	return 1;
 }

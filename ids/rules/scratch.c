@@ -1,3 +1,4 @@
+#include "ids/engine.h"
 #include "ids/rules/op.h"
 #include "ids/rules/scratch.h"
 #include "ids/rules/transform.h"
@@ -62,12 +63,13 @@ static void prepare(struct regex *regex, const struct blob *b)
 	}
 }
 
-struct scratch *scratch_init(void *memory, const struct blob *b)
+struct scratch *scratch_init(void *memory, const struct blob *b, struct ids_stats *stats)
 {
 	struct needs n = needs_of(b);
 	struct scratch *s = memory;
 	uint8_t *at = (uint8_t *)memory + ROUND(sizeof(*s));
 
+	s->stats = stats;
 	if (n.base64) {
 		s->base64 = at;
 		at += SCRATCH_OCTETS;
@@ -83,4 +85,21 @@ struct scratch *scratch_init(void *memory, const struct blob *b)
 		prepare(s->regex, b);
 	}
 	return s;
+}
+
+void scratch_refill(struct scratch *s)
+{
+	if (s && s->regex)
+		regex_refill(s->regex);
+}
+
+enum regex_result scratch_search(struct scratch *s, uint32_t index, const struct regex_pattern *p,
+				 const uint8_t *data, uint32_t len, uint32_t from, bool begin,
+				 struct regex_span span[2])
+{
+	enum regex_result r = regex_search(s->regex, index, p, data, len, from, begin, span);
+
+	if (r == REGEX_LIMIT)
+		s->stats->pcre_limit++;
+	return r;
 }

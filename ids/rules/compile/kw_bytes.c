@@ -377,23 +377,36 @@ static bool parse_word(struct bytes_parse *b, const char *word)
 	return refuse(b->p, "%s: unknown option %s", b->name, word);
 }
 
+/* Bounds of byte_extract's digits (by base 16, 10, 8 or none) and byte_math's octets, the latter
+ * with a shift, are Suricata's. */
+static uint32_t max_count(const struct blob_op *op)
+{
+	uint32_t base = op->arg[BYTES_HOW] & 0xff;
+
+	if (op->kind == OP_BYTE_MATH && op->arg[BYTES_HOW] >> 8 >= MATH_LEFT)
+		return 4;
+	if (!(op->flags & BYTES_F_STRING))
+		return BYTES_MAX_OCTETS;
+	if (op->kind == OP_BYTE_MATH)
+		return 10;
+	if (op->kind == OP_BYTE_EXTRACT && base >= 10)
+		return base == 16 ? 14 : 20;
+	return BYTES_MAX_DIGITS;
+}
+
 /* What only all options together tell. */
 static bool finish(struct bytes_parse *b)
 {
 	const struct blob_op *op = &b->o->op;
-	uint32_t max = bytes_max_count(op->flags, op->arg[BYTES_HOW] & 0xff);
-	uint32_t min = op->kind != OP_BYTE_JUMP;
-	bool shift = op->kind == OP_BYTE_MATH && op->arg[BYTES_HOW] >> 8 >= MATH_LEFT;
+	uint32_t max = max_count(op);
+	bool none = op->kind == OP_BYTE_JUMP ||
+		    (op->kind == OP_BYTE_TEST && op->flags & BYTES_F_STRING);
+	uint32_t min = none ? 0 : 1;
 
 	if (b->has_base && !(op->flags & BYTES_F_STRING))
 		return refuse(b->p, "%s: hex, dec or oct without string", b->name);
 	if (op->flags & BYTES_F_BEGINNING && op->flags & BYTES_F_END)
 		return refuse(b->p, "%s: from_beginning and from_end", b->name);
-	/* 10 digits of byte_math, and 4 octets with a shift, are Suricata's bounds. */
-	if (op->kind == OP_BYTE_MATH && max > 10)
-		max = 10;
-	if (shift)
-		max = 4;
 	if (!(op->flags & BYTES_F_COUNT_VAR) &&
 	    (op->arg[BYTES_COUNT] < min || op->arg[BYTES_COUNT] > max))
 		return refuse(b->p, "%s: number of bytes not in %u to %u", b->name, min, max);
