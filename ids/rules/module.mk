@@ -13,7 +13,6 @@ PCRE2_CFLAGS := -std=gnu17 $(REPRO) -w -I$(PCRE2_SRC) -I$(PCRE2) -include ids/ru
 	-DHEAP_LIMIT=64 -DMATCH_LIMIT=3500 -DMATCH_LIMIT_DEPTH=1500 -DPARENS_NEST_LIMIT=32 \
 	-DMAX_NAME_SIZE=64 -DMAX_NAME_COUNT=100
 HOST_CFLAGS += -isystem $(PCRE2_SRC)
-SENTRY_CFLAGS += -isystem $(PCRE2_SRC)
 
 $(PCRE2_FILES:%=$(PCRE2)/pcre2_%.c) $(PCRE2)/pcre2.h.generic $(PCRE2)/pcre2_chartables.c.dist:
 	tools/deps fetch pcre2 > /dev/null

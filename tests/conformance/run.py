@@ -28,7 +28,12 @@ KEYWORDS = set(
 )
 PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6"}
 ACTIONS = {"alert", "drop", "pass"}
-FEATURES = {"ipv6", "icmp"}  # and actions:*
+KEYWORDS |= set(
+    """pcre byte_test byte_jump byte_extract byte_math isdataat bsize base64_decode dotprefix to_lowercase
+    to_uppercase strip_whitespace compress_whitespace url_decode xor to_md5 to_sha1 to_sha256 header_lowercase
+    strip_pseudo_headers pcrexform""".split()
+)
+FEATURES = {"ipv6", "icmp", "byte_ops"}  # and actions:*
 LINKTYPES = {0, 1, 12, 101, 108, 113, 228, 229}
 HEAD = ("timestamp", "event_type", "seq", "host", "boot")
 

@@ -122,6 +122,7 @@ bool options_compile(struct compiler *c, const struct rule_options *options, voi
 	fputc('\n', stderr);
 	if (options->strict && totals->refused) {
 		free(*blob);
+		*blob = NULL;
 		return false;
 	}
 	return true;
