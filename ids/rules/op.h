@@ -90,7 +90,8 @@ struct inspect {
 	uint32_t steps; /* taken so far */
 };
 
-#define INSPECT_MAX_STEPS 3000 /* as Suricata's inspection-recursion-limit */
+#define INSPECT_MAX_STEPS   3000 /* as Suricata's inspection-recursion-limit */
+#define INSPECT_STEP_OCTETS 256	 /* that are decoded or transformed count as a step */
 
 enum inspect_result { INSPECT_NO, INSPECT_MATCH, INSPECT_LIMIT };
 

@@ -19,6 +19,9 @@ enum inspect_result base64_payload(struct inspect *in, const struct blob_op *op,
 	len = in->buffer_len - from;
 	if (op->arg[0] && op->arg[0] < len)
 		len = op->arg[0];
+	if (len > SCRATCH_OCTETS / 3 * 4)
+		len = SCRATCH_OCTETS / 3 * 4;
+	in->steps += len / INSPECT_STEP_OCTETS;
 	octets = base64_decode(BASE64_RFC4648, in->buffer + from, len, in->scratch->base64,
 			       SCRATCH_OCTETS);
 	if (octets == 0)

@@ -6,6 +6,8 @@
 #define BASE(op)     ((op)->arg[BYTES_HOW] & 0xff)
 #define OPERATOR(op) ((op)->arg[BYTES_HOW] >> 8)
 
+#define MAX_TEXT 64 /* octets looked at where the digits end by themselves */
+
 static uint32_t max_count(const struct blob_op *op)
 {
 	return op->flags & BYTES_F_STRING ? BYTES_MAX_DIGITS : BYTES_MAX_OCTETS;
@@ -118,7 +120,8 @@ static bool read_number(const struct inspect *in, const struct blob_op *op, uint
 	if (n->at < 0 || n->at + (int64_t)count > in->buffer_len)
 		return false;
 	if (count == 0 && op->flags & BYTES_F_STRING)
-		count = (uint64_t)(in->buffer_len - n->at);
+		count = (uint64_t)(in->buffer_len - n->at < MAX_TEXT ? in->buffer_len - n->at
+								     : MAX_TEXT);
 	if (op->flags & BYTES_F_STRING)
 		return read_digits(in->buffer + n->at, (uint32_t)count, BASE(op), n);
 	read_octets(in->buffer + n->at, (uint32_t)count, op->flags & BYTES_F_LITTLE, n);

@@ -54,6 +54,7 @@ enum inspect_result transform_payload(struct inspect *in, const struct blob_op *
 		uint32_t len =
 			in->buffer_len < SCRATCH_OCTETS ? in->buffer_len : SCRATCH_OCTETS - 1;
 
+		in->steps += len / INSPECT_STEP_OCTETS;
 		in->buffer_len = t->run(in->buffer, len, &arg, out);
 		in->buffer = out;
 	}

@@ -48,6 +48,7 @@ static const struct rule_case byte_test_cases[] = {
 	CASE("byte_test:3,<,1000,0,string,dec;", "999", "abc"), /* no digits: no match */
 	CASE("byte_test:3,!<,1,0,string,dec;", "999", "xyz"),
 	CASE("byte_test:0,>,100000,0,string,dec;", "100001", "99999"),
+	CASE("byte_test:0,=,0x1f,1,string,hex;", "-1F;", "-1F0"),
 	CASE("byte_test:20,=,18446744073709551615,0,string,dec;", "18446744073709551615",
 	     "18446744073709551616"),
 	/* bitmask: shifted down to its lowest bit */

@@ -228,6 +228,21 @@ static void test_long(void **state)
 	free(data);
 }
 
+static void test_steps(void **state)
+{
+	/* Each place of "a" that is tried costs a transform of it all: a bounded number of times.
+	 */
+	struct world *w = world_open("alert udp any any -> any any (content:\"a\"; content:\"a\"; "
+				     "distance:0; to_sha256; content:\"nothing\"; sid:1;)");
+	char text[3000];
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	world_say(w, text, sizeof(text));
+	assert_int_equal(ids_stats(w->ids)->inspection_limit, 1);
+	world_close(w);
+}
+
 static void test_records_refused(void **state)
 {
 	struct blob b = {.count = {[BLOB_STRINGS] = 10}};
@@ -250,10 +265,10 @@ static void test_records_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_functions),	cmocka_unit_test(test_digests),
-		cmocka_unit_test(test_digest_lengths),	cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_no_prefilter),	cmocka_unit_test(test_long),
-		cmocka_unit_test(test_records_refused),
+		cmocka_unit_test(test_functions),      cmocka_unit_test(test_digests),
+		cmocka_unit_test(test_digest_lengths), cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_no_prefilter),   cmocka_unit_test(test_long),
+		cmocka_unit_test(test_steps),	       cmocka_unit_test(test_records_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

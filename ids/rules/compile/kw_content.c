@@ -273,7 +273,11 @@ static void tell_before(struct rule *r, size_t i)
 	while (i-- > 0) {
 		struct blob_op *b = &r->op[i].op;
 
-		if ((b->kind != OP_CONTENT && b->kind != OP_PCRE) || b->buffer != o->op.buffer)
+		if (b->buffer != o->op.buffer)
+			continue;
+		if (b->kind == OP_TRANSFORM)
+			return; /* places count anew behind it */
+		if (b->kind != OP_CONTENT && b->kind != OP_PCRE)
 			continue;
 		b->flags |= b->kind == OP_PCRE ? PCRE_F_RELATIVE_NEXT : CONTENT_F_RELATIVE_NEXT;
 		return;
