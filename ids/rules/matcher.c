@@ -3,6 +3,7 @@
 #include "ids/rules/header.h"
 #include "ids/rules/matcher.h"
 #include "ids/rules/op.h"
+#include "ids/rules/scratch.h"
 
 /* A pass at work. */
 struct run {
@@ -52,6 +53,7 @@ static struct run begin(struct matcher *m, const struct look *look, uint16_t pas
 		       ((size_t)m->blob->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t));
 		m->generation = 1;
 	}
+	scratch_refill(m->scratch);
 	return (struct run){.m = m, .look = look, .out = out, .pass = pass};
 }
 
@@ -112,6 +114,7 @@ static bool verify(struct run *run, uint32_t index)
 		.state = m->remembers ? &m->state : NULL,
 		.rule = index,
 		.in_stream = run->pass != BLOB_RULE_PACKET,
+		.scratch = m->scratch,
 	};
 
 	if (!may_match(run, r))

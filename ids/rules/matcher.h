@@ -26,6 +26,7 @@ struct matcher {
 	struct rule_state state; /* flowbits, thresholds and the like */
 	bool remembers;		 /* there are rules that use it */
 	struct ids_stats *stats;
+	struct scratch *scratch; /* NULL: no rule needs it */
 };
 
 /* The rules that matched, in the order of evaluation (pass, drop, reject, alert; setters of

@@ -27,12 +27,15 @@ KEYWORDS = set(
     itype icode ttl flow msg sid gid rev classtype priority metadata reference noalert prefilter
     requires target flags tcp.flags seq ack window tcp.mss id tos fragbits fragoffset ipopts ip_proto sameip
     icmp_id icmp_seq icmpv6.mtu ipv4.hdr ipv6.hdr tcp.hdr udp.hdr icmpv4.hdr icmpv6.hdr
-    decode-event flowbits flowint hostbits xbits threshold detection_filter""".split()
+    decode-event flowbits flowint hostbits xbits threshold detection_filter
+    pcre byte_test byte_jump byte_extract byte_math isdataat bsize base64_decode dotprefix to_lowercase
+    to_uppercase strip_whitespace compress_whitespace url_decode xor to_md5 to_sha1 to_sha256 header_lowercase
+    strip_pseudo_headers pcrexform""".split()
 )
 PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6",
              "pkthdr"}
 ACTIONS = {"alert", "drop", "pass", "reject", "rejectsrc", "rejectdst", "rejectboth"}
-FEATURES = {"ipv6", "icmp"}  # and actions:*
+FEATURES = {"ipv6", "icmp", "byte_ops"}  # and actions:*
 LINKTYPES = {0, 1, 12, 101, 108, 113, 228, 229}
 HEAD = ("timestamp", "event_type", "seq", "host", "boot")
 
