@@ -6,7 +6,6 @@
 #include "ids/flow/flow.h"
 #include "ids/packet/packet.h"
 #include "ids/rules/matcher.h"
-#include "ids/rules/scratch.h"
 
 #define FLOW_ENTRIES_DEFAULT 4096
 #define ALERTS_DEFAULT	     100 /* more than a serial port at 115,200 baud carries */
@@ -41,8 +40,7 @@ const char *ids_blob_reason(const void *blob, size_t len)
 
 static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *blob, size_t len)
 {
-	void *memory, *scratch;
-	size_t size;
+	void *memory;
 
 	if (!blob)
 		return 0;
@@ -54,14 +52,6 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 	if (!memory || !ids->limit)
 		return -ENOMEM;
 	matcher_init(&ids->matcher, &ids->blob, memory, ids->config.seed, &ids->stats);
-	size = scratch_size(&ids->blob);
-	scratch = size ? ops->alloc(ops->ctx, size) : NULL;
-	if (size && !scratch)
-		return -ENOMEM;
-	if (scratch)
-		ids->matcher.scratch = scratch_init(scratch, &ids->blob, &ids->stats);
-	if (scratch && !ids->matcher.scratch)
-		return -EINVAL;
 	ids->rules = true;
 	return 0;
 }

@@ -19,8 +19,8 @@ struct run {
 
 uint64_t matcher_size(const struct blob *b)
 {
-	return candidates_size(b->count[BLOB_RULES]) + mpm_size(b) + state_size(b) +
-	       ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
+	return scratch_size(b) + candidates_size(b->count[BLOB_RULES]) + mpm_size(b) +
+	       state_size(b) + ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
 }
 
 void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
@@ -29,6 +29,10 @@ void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_
 	uint8_t *at = memory;
 
 	*m = (struct matcher){.blob = b, .stats = stats};
+	/* First, for its memory is aligned best. */
+	if (scratch_size(b))
+		m->scratch = scratch_init(at, b, stats);
+	at += scratch_size(b);
 	candidates_init(&m->candidates, at, b->count[BLOB_RULES]);
 	at += candidates_size(b->count[BLOB_RULES]);
 	mpm_init(&m->mpm, b, at);

@@ -62,8 +62,8 @@ struct matcher_tx {
 
 /* Octets of memory for matcher_init; `b` is checked, here and below. */
 uint64_t matcher_size(const struct blob *b);
-/* `memory`: matcher_size() zeroed octets, 8-byte aligned. `seed`: random, for what is remembered of
- * hosts and flows. */
+/* `memory`: matcher_size() zeroed octets, 16-byte aligned. `seed`: random, for what is remembered
+ * of hosts and flows. */
 void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
 		  struct ids_stats *stats);
 

@@ -95,12 +95,12 @@ struct inspect {
 	const struct blob_op *end; /* behind the group's last operation */
 	const uint8_t *buffer;
 	uint32_t buffer_len;
-	uint64_t buffer_at;	/* stream position of the buffer's first octet; 0 elsewhere */
-	struct app_view base64; /* what base64_decode left: buffer APP_BASE64_DATA */
+	uint64_t buffer_at;	 /* stream position of the buffer's first octet; 0 elsewhere */
+	struct app_view base64;	 /* what base64_decode left: buffer APP_BASE64_DATA */
 	struct scratch *scratch; /* of pcre, base64_decode and transforms */
 	uint64_t var[INSPECT_VARS];
-	uint32_t steps;		/* taken so far */
-	uint8_t alert;		/* enum effect, once the rule matched */
+	uint32_t steps; /* taken so far */
+	uint8_t alert;	/* enum effect, once the rule matched */
 };
 
 #define INSPECT_MAX_STEPS   3000 /* as Suricata's inspection-recursion-limit */

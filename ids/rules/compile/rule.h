@@ -19,9 +19,9 @@ struct rule_op {
 	bool offset, depth, distance, within, starts; /* given for this content */
 	bool relative;	  /* to the content or pcre before it: finds another place if this fails */
 	bool transformed; /* looks into what a transform has made */
-	bool written;				      /* by the output */
-	bool fast;				      /* chosen by fast_pattern */
-	uint16_t fast_from, fast_len;		      /* part of it for the automaton; 0: all */
+	bool written;	  /* by the output */
+	bool fast;	  /* chosen by fast_pattern */
+	uint16_t fast_from, fast_len; /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
 	/* Which of several uses of op.buffer, where each stands for a buffer of its own
 	 * (APP_BUFFER_MANY); else 0. Conditions with the same buffer and instance are a group. */
