@@ -46,4 +46,4 @@ $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_regex
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
-	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h $(vigilc_DEPS)))
+	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h tests/fuzz/rule_fuzz.h $(vigilc_DEPS)))

@@ -105,6 +105,24 @@ static bool may_match(const struct run *run, const struct blob_rule *r)
 	return header_match(run->m->blob, r, look->packet);
 }
 
+static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (list[i] == rule)
+			return true;
+	return false;
+}
+
+/* A rule that looks at packets and at streams matched. */
+static void note_matched(struct run *run, uint32_t rule)
+{
+	struct matcher *m = run->m;
+
+	if (run->pass == BLOB_RULE_PACKET && m->blob->rule[rule].flags & BLOB_RULE_STREAM &&
+	    m->matched_count < IDS_ALERTS_PER_PACKET)
+		m->matched[m->matched_count++] = rule;
+}
+
 /* True if the rule matches. */
 static bool verify(struct run *run, uint32_t index)
 {
@@ -123,6 +141,8 @@ static bool verify(struct run *run, uint32_t index)
 
 	if (!may_match(run, r))
 		return false;
+	if (run->pass == BLOB_RULE_STREAM && listed(m->matched, m->matched_count, index))
+		return true;
 	m->stats->candidates++;
 	switch (inspect_rule(&in, r)) {
 	case INSPECT_MATCH:
@@ -133,6 +153,7 @@ static bool verify(struct run *run, uint32_t index)
 	case INSPECT_NO:
 		return false;
 	}
+	note_matched(run, index);
 	if (in.alert != EFFECT_NOTHING)
 		add_match(run, index, in.alert == EFFECT_SILENT);
 	return true;
@@ -183,6 +204,7 @@ void matcher_packet(struct matcher *m, const struct look *look, struct matches *
 	enum blob_class class = header_class(p);
 	struct run run = begin(m, look, BLOB_RULE_PACKET, out);
 
+	m->matched_count = 0;
 	/* A segment that its receiver throws away says nothing about the stream (Suricata's stream
 	 * engine leaves it out as well). */
 	run.payload = p->payload_len && !(p->bad_checksum && p->proto == PROTO_TCP);
@@ -280,18 +302,11 @@ void matcher_stream(struct matcher *m, const struct look *look, uint32_t fresh,
 	while (candidates_next(&m->candidates, &rule))
 		if (verify(&run, rule))
 			drop_rule(s, rule);
+	m->matched_count = 0;
 }
 
 /* --- transactions -------------------------------------------------------------------------------
  */
-
-static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (list[i] == rule)
-			return true;
-	return false;
-}
 
 static void scan_buffer(struct run *run, unsigned which)
 {

@@ -25,6 +25,10 @@ struct matcher {
 	uint32_t generation;
 	struct rule_state state; /* flowbits, thresholds and the like */
 	bool remembers;		 /* there are rules that use it */
+	/* Rules that matched the packet at hand and also look at streams: not again with its
+	 * octets, so that nothing is counted twice. */
+	uint32_t matched[IDS_ALERTS_PER_PACKET];
+	uint32_t matched_count;
 	struct ids_stats *stats;
 	struct scratch *scratch; /* NULL: no rule needs it */
 };
@@ -67,7 +71,8 @@ uint64_t matcher_size(const struct blob *b);
 void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
 		  struct ids_stats *stats);
 
-/* The packet itself: headers, and the payload where rules look at packets. */
+/* The packet itself: headers, and the payload where rules look at packets. Call it before the
+ * stream and the transactions that the packet brings. */
 void matcher_packet(struct matcher *m, const struct look *look, struct matches *out);
 
 /* `fresh` octets came to the end of look->window (fresh <= window.len; older octets may have left

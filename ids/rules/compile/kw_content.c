@@ -251,8 +251,9 @@ static bool finish_one(struct parse *p, struct rule_op *o)
 	if ((o->depth && !(op->flags & CONTENT_F_DEPTH_VAR) && o->depth_value < len) ||
 	    (o->within && !(op->flags & CONTENT_F_WITHIN_VAR) && op->arg[CONTENT_WITHIN] < len))
 		return refuse(p, "content longer than its %s", o->depth ? "depth" : "within");
-	if (o->fast && (op->flags & CONTENT_F_NEGATED))
-		return refuse(p, "fast_pattern for a negated content");
+	if (o->fast && (op->flags & CONTENT_F_NEGATED) &&
+	    (o->offset || o->depth || o->distance || o->within || o->starts))
+		return refuse(p, "fast_pattern for a negated content with a place");
 	/* In the blob depth counts from the buffer's start, in the language from offset; while one
 	 * of them is not known yet, as in the language. */
 	if (op->flags & (CONTENT_F_OFFSET_VAR | CONTENT_F_DEPTH_VAR))
