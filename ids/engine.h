@@ -83,6 +83,7 @@ struct ids_stats {
 	uint64_t alerts_suppressed;	/* alerts and drop events held back by the limit */
 	uint64_t alert_queue_overflow;	/* matches beyond IDS_ALERTS_PER_PACKET */
 	uint64_t inspection_limit;	/* rules given up after too many backtracking steps */
+	uint64_t pcre_limit;		/* searches given up: too much work, or no memory */
 	uint64_t eve_overflow;		/* events that did not fit a line */
 	uint64_t accepted, blocked;	/* verdicts */
 	uint64_t flows, flows_evicted;	/* flow table: created, thrown out while alive */

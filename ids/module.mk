@@ -26,12 +26,15 @@ IDS_SRC := ids/engine.c ids/engine_act.c ids/engine_conv.c \
 	ids/rules/header.c ids/rules/candidates.c \
 	ids/rules/op.c ids/rules/op_content.c ids/rules/op_packet.c ids/rules/op_buffer.c \
 	ids/rules/op_field.c ids/rules/op_process.c ids/rules/op_state.c ids/rules/op_threshold.c \
-	ids/rules/state.c
+	ids/rules/state.c \
+	$(addprefix ids/rules/,op_pcre.c op_bytes.c op_place.c op_base64.c op_transform.c regex.c \
+	regex_heap.c scratch.c transform.c digest.c base64.c)
 SENTRY_SRC += $(IDS_SRC)
 
 VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
 	kw_app.c kw_buffer.c kw_header.c kw_meta.c kw_packet.c kw_state.c kw_threshold.c names.c mpm_build.c options.c output.c output_mpm.c output_rule.c \
-	output_sets.c parse.c passes.c policy.c policy_values.c reasons.c sets.c snort.c text.c vars.c) hv/policy_text.c
+	output_sets.c parse.c passes.c policy.c policy_values.c reasons.c sets.c snort.c text.c vars.c kw_pcre.c kw_bytes.c \
+	kw_place.c kw_base64.c kw_transform.c) hv/policy_text.c
 
 HOST_TOOLS += vigilc vigil-replay
 vigilc_SRC := tools/vigilc/main.c $(VIGILC_SRC) $(IDS_SRC)
@@ -42,10 +45,10 @@ vigil-replay_LIBS := -lpcap
 
 # Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
-IDS_TESTS := test_rules test_blob test_matcher test_packet test_eve test_engine test_defrag test_headers test_tunnel
+IDS_TESTS := test_rules test_rules_bytes test_rules_pcre test_transform test_blob test_matcher test_packet test_eve test_engine test_defrag test_headers test_tunnel
 UNIT_TESTS += $(IDS_TESTS)
 # Tests of the matcher alone have a bench around it.
-BENCH_TESTS := test_rules_buffers test_rules_header test_rules_snort test_rules_state
+BENCH_TESTS := test_rules_data test_rules_buffers test_rules_header test_rules_snort test_rules_state
 UNIT_TESTS += $(BENCH_TESTS)
 $(foreach t,$(BENCH_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/rule_bench.c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := tests/unit/rule_bench.h $(vigilc_DEPS)))
@@ -67,7 +70,7 @@ FUZZERS += $(APP_FUZZERS)
 $(foreach t,$(APP_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c tests/unit/app_world.c $(APP_SRC) ids/eve/sha1.c) \
 	$(eval $(t)_DEPS := tests/fuzz/app_fuzz.h $(vigilc_DEPS)))
 
-IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream
+IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream fuzz_regex
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
 	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h tests/fuzz/rule_fuzz.h $(vigilc_DEPS)))

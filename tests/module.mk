@@ -14,12 +14,12 @@ list-fuzz:
 
 test:
 	@tools/deps build lab test
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@VIGIL_BUILD=$(O) tests/run
 
 test-unit:
 	@tools/deps build test
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@VIGIL_BUILD=$(O) tests/run --unit
 
 # Seconds of each fuzzer; hours of everything.
@@ -27,11 +27,11 @@ FUZZ_SECONDS ?= 60
 HOURS ?= 8
 fuzz:
 	@tools/deps build test
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@VIGIL_BUILD=$(O) tests/run --fuzz $(FUZZ_SECONDS)
 soak:
 	@tools/deps build lab test
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@VIGIL_BUILD=$(O) tests/run --soak $(HOURS)
 lint:
 	@tools/deps build test

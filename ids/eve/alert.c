@@ -223,6 +223,7 @@ static const struct {
 	COUNTER("detect", "alerts_suppressed", alerts_suppressed),
 	COUNTER("detect", "candidates", candidates),
 	COUNTER("detect", "inspection_limit", inspection_limit),
+	COUNTER("detect", "pcre_limit", pcre_limit),
 	COUNTER("detect", "eve_overflow", eve_overflow),
 	COUNTER("ips", "accepted", accepted),
 	COUNTER("ips", "blocked", blocked),

@@ -3,6 +3,7 @@
 #include "ids/rules/header.h"
 #include "ids/rules/matcher.h"
 #include "ids/rules/op.h"
+#include "ids/rules/scratch.h"
 
 /* A pass at work. */
 struct run {
@@ -18,8 +19,8 @@ struct run {
 
 uint64_t matcher_size(const struct blob *b)
 {
-	return candidates_size(b->count[BLOB_RULES]) + mpm_size(b) + state_size(b) +
-	       ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
+	return scratch_size(b) + candidates_size(b->count[BLOB_RULES]) + mpm_size(b) +
+	       state_size(b) + ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
 }
 
 void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
@@ -28,6 +29,10 @@ void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_
 	uint8_t *at = memory;
 
 	*m = (struct matcher){.blob = b, .stats = stats};
+	/* First, for its memory is aligned best. */
+	if (scratch_size(b))
+		m->scratch = scratch_init(at, b, stats);
+	at += scratch_size(b);
 	candidates_init(&m->candidates, at, b->count[BLOB_RULES]);
 	at += candidates_size(b->count[BLOB_RULES]);
 	mpm_init(&m->mpm, b, at);
@@ -52,6 +57,7 @@ static struct run begin(struct matcher *m, const struct look *look, uint16_t pas
 		       ((size_t)m->blob->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t));
 		m->generation = 1;
 	}
+	scratch_refill(m->scratch);
 	return (struct run){.m = m, .look = look, .out = out, .pass = pass};
 }
 
@@ -104,6 +110,24 @@ static bool may_match(const struct run *run, const struct blob_rule *r)
 	return header_match(run->m->blob, r, look->packet);
 }
 
+static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (list[i] == rule)
+			return true;
+	return false;
+}
+
+/* A rule that looks at packets and at streams matched. */
+static void note_matched(struct run *run, uint32_t rule)
+{
+	struct matcher *m = run->m;
+
+	if (run->pass == BLOB_RULE_PACKET && m->blob->rule[rule].flags & BLOB_RULE_STREAM &&
+	    m->matched_count < IDS_ALERTS_PER_PACKET)
+		m->matched[m->matched_count++] = rule;
+}
+
 /* True if the rule matches. */
 static bool verify(struct run *run, uint32_t index)
 {
@@ -117,10 +141,13 @@ static bool verify(struct run *run, uint32_t index)
 		.state = m->remembers ? &m->state : NULL,
 		.rule = index,
 		.in_stream = run->pass != BLOB_RULE_PACKET,
+		.scratch = m->scratch,
 	};
 
 	if (!may_match(run, r))
 		return false;
+	if (run->pass == BLOB_RULE_STREAM && listed(m->matched, m->matched_count, index))
+		return true;
 	m->stats->candidates++;
 	switch (inspect_rule(&in, r)) {
 	case INSPECT_MATCH:
@@ -131,6 +158,7 @@ static bool verify(struct run *run, uint32_t index)
 	case INSPECT_NO:
 		return false;
 	}
+	note_matched(run, index);
 	if (in.alert != EFFECT_NOTHING)
 		add_match(run, index, in.alert == EFFECT_SILENT);
 	return true;
@@ -181,6 +209,7 @@ void matcher_packet(struct matcher *m, const struct look *look, struct matches *
 	enum blob_class class = header_class(p);
 	struct run run = begin(m, look, BLOB_RULE_PACKET, out);
 
+	m->matched_count = 0;
 	run.payload = p->payload_len;
 	add_group(&run, BLOB_GROUP_PACKET + (unsigned)class);
 	if (run.payload)
@@ -276,18 +305,11 @@ void matcher_stream(struct matcher *m, const struct look *look, uint32_t fresh,
 	while (candidates_next(&m->candidates, &rule))
 		if (verify(&run, rule))
 			drop_rule(s, rule);
+	m->matched_count = 0;
 }
 
 /* --- transactions -------------------------------------------------------------------------------
  */
-
-static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (list[i] == rule)
-			return true;
-	return false;
-}
 
 static void scan_buffer(struct run *run, unsigned which)
 {

@@ -25,7 +25,12 @@ struct matcher {
 	uint32_t generation;
 	struct rule_state state; /* flowbits, thresholds and the like */
 	bool remembers;		 /* there are rules that use it */
+	/* Rules that matched the packet at hand and also look at streams: not again with its
+	 * octets, so that nothing is counted twice. */
+	uint32_t matched[IDS_ALERTS_PER_PACKET];
+	uint32_t matched_count;
 	struct ids_stats *stats;
+	struct scratch *scratch; /* NULL: no rule needs it */
 };
 
 /* The rules that matched, in the order of evaluation (pass, drop, reject, alert; setters of
@@ -61,12 +66,13 @@ struct matcher_tx {
 
 /* Octets of memory for matcher_init; `b` is checked, here and below. */
 uint64_t matcher_size(const struct blob *b);
-/* `memory`: matcher_size() zeroed octets, 8-byte aligned. `seed`: random, for what is remembered of
- * hosts and flows. */
+/* `memory`: matcher_size() zeroed octets, 16-byte aligned. `seed`: random, for what is remembered
+ * of hosts and flows. */
 void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
 		  struct ids_stats *stats);
 
-/* The packet itself: headers, and the payload where rules look at packets. */
+/* The packet itself: headers, and the payload where rules look at packets. Call it before the
+ * stream and the transactions that the packet brings. */
 void matcher_packet(struct matcher *m, const struct look *look, struct matches *out);
 
 /* `fresh` octets came to the end of look->window (fresh <= window.len; older octets may have left

@@ -40,6 +40,15 @@ enum op_kind {
 	OP_FLOWINT,
 	OP_THRESHOLD,
 	OP_TAG,
+	OP_PCRE,
+	OP_BYTE_TEST,
+	OP_BYTE_JUMP,
+	OP_BYTE_EXTRACT,
+	OP_BYTE_MATH,
+	OP_ISDATAAT,
+	OP_BSIZE,
+	OP_BASE64_DECODE,
+	OP_TRANSFORM,
 	OP_KINDS
 };
 
@@ -59,12 +68,20 @@ enum {
 #define CONTENT_F_WITHIN	0x0008
 #define CONTENT_F_RELATIVE_NEXT 0x0010 /* the next content is relative to this one */
 #define CONTENT_F_ENDS		0x0020
-#define CONTENT_F_ALL		0x003f
+#define CONTENT_F_OFFSET_VAR	0x0040 /* the argument is a variable's index, likewise below; */
+#define CONTENT_F_DEPTH_VAR	0x0080 /* with either of these depth counts from offset */
+#define CONTENT_F_DISTANCE_VAR	0x0100
+#define CONTENT_F_WITHIN_VAR	0x0200
+#define CONTENT_F_ALL		0x03ff
 
 /* Number conditions: the value lies in [arg 0, arg 1]; NUMBER_F_NOT: outside. OP_NUMBER: arg 2 is
  * enum rule_number. */
 #define NUMBER_F_NOT  0x0001
 #define NUMBER_F_BITS 0x0002 /* OP_NUMBER: the value has one of the bits of arg 0 */
+
+#define INSPECT_VARS 16 /* of one rule: what byte_extract and byte_math set */
+
+struct scratch;
 
 /* A rule at work. */
 struct inspect {
@@ -78,13 +95,16 @@ struct inspect {
 	const struct blob_op *end; /* behind the group's last operation */
 	const uint8_t *buffer;
 	uint32_t buffer_len;
-	uint64_t buffer_at;	/* stream position of the buffer's first octet; 0 elsewhere */
-	struct app_view base64; /* what base64_decode left: buffer APP_BASE64_DATA */
-	uint32_t steps;		/* taken so far */
-	uint8_t alert;		/* enum effect, once the rule matched */
+	uint64_t buffer_at;	 /* stream position of the buffer's first octet; 0 elsewhere */
+	struct app_view base64;	 /* what base64_decode left: buffer APP_BASE64_DATA */
+	struct scratch *scratch; /* of pcre, base64_decode and transforms */
+	uint64_t var[INSPECT_VARS];
+	uint32_t steps; /* taken so far */
+	uint8_t alert;	/* enum effect, once the rule matched */
 };
 
-#define INSPECT_MAX_STEPS 3000 /* as Suricata's inspection-recursion-limit */
+#define INSPECT_MAX_STEPS   3000 /* as Suricata's inspection-recursion-limit */
+#define INSPECT_STEP_OCTETS 256	 /* that are decoded or transformed count as a step */
 
 /* What an effect leaves: no match, a match without alert or action, the action alone, or all. */
 enum effect { EFFECT_NO, EFFECT_NOTHING, EFFECT_SILENT, EFFECT_ALERT };
@@ -143,3 +163,5 @@ enum effect tag_effect(const struct inspect *in, const struct blob_op *op);
 /* Is the packet one that a tag asked to be told? Takes it off the tag's rest: call once a packet.
  */
 bool tag_applies(struct rule_state *s, const struct look *look);
+/* op_pcre.c, op_bytes.c, op_place.c, op_base64.c, op_transform.c */
+#include "ids/rules/op_data.h"

@@ -4,6 +4,16 @@
 #include "ids/bytes.h"
 #include "ids/rules/op.h"
 
+static const struct {
+	uint16_t flag;
+	uint8_t arg;
+} variable[] = {
+	{CONTENT_F_OFFSET_VAR, CONTENT_OFFSET},
+	{CONTENT_F_DEPTH_VAR, CONTENT_DEPTH},
+	{CONTENT_F_DISTANCE_VAR, CONTENT_DISTANCE},
+	{CONTENT_F_WITHIN_VAR, CONTENT_WITHIN},
+};
+
 const char *content_check(const struct blob *b, const struct blob_op *op)
 {
 	uint32_t start = op->arg[CONTENT_STRING], len = op->arg[CONTENT_LENGTH];
@@ -12,6 +22,9 @@ const char *content_check(const struct blob *b, const struct blob_op *op)
 		return "content with unknown flags";
 	if (len == 0 || len > BLOB_MAX_CONTENT)
 		return "content of bad length";
+	for (unsigned i = 0; i < sizeof(variable) / sizeof(variable[0]); i++)
+		if (op->flags & variable[i].flag && op->arg[variable[i].arg] >= INSPECT_VARS)
+			return "content with an unknown variable";
 	if (start > b->count[BLOB_STRINGS] || len > b->count[BLOB_STRINGS] - start)
 		return "content outside the strings";
 	return NULL;
@@ -55,24 +68,45 @@ static int64_t clamp(int64_t value, int64_t high)
 	return value < 0 ? 0 : value > high ? high : value;
 }
 
+/* A modifier's number; what a variable holds beyond 32 bits lies outside of every buffer. */
+static int64_t argument(const struct inspect *in, const struct blob_op *op, unsigned which,
+			uint32_t var)
+{
+	if (op->flags & var) {
+		uint64_t value = in->var[op->arg[which]];
+
+		return value > UINT32_MAX ? UINT32_MAX : (int64_t)value;
+	}
+	if (which == CONTENT_DISTANCE || which == CONTENT_WITHIN)
+		return (int32_t)op->arg[which];
+	return op->arg[which];
+}
+
 /* Where the content may lie: [*from, *to) of the buffer. False: nowhere. */
 static bool window(const struct inspect *in, const struct blob_op *op, uint32_t cursor,
 		   uint32_t *from, uint32_t *to)
 {
+	const uint32_t var = CONTENT_F_OFFSET_VAR | CONTENT_F_DEPTH_VAR;
+	int64_t low = argument(in, op, CONTENT_OFFSET, CONTENT_F_OFFSET_VAR);
+	int64_t high = in->buffer_len;
 	/* Offset and depth count from the beginning of the stream, of which the buffer may be a
 	 * later part. */
 	int64_t at = (int64_t)(in->buffer_at & INT64_MAX);
-	int64_t low = op->arg[CONTENT_OFFSET] - at, high = in->buffer_len;
 
 	if (op->flags & (CONTENT_F_DISTANCE | CONTENT_F_WITHIN)) {
 		int64_t distance =
-			op->flags & CONTENT_F_DISTANCE ? (int32_t)op->arg[CONTENT_DISTANCE] : 0;
+			op->flags & CONTENT_F_DISTANCE
+				? argument(in, op, CONTENT_DISTANCE, CONTENT_F_DISTANCE_VAR)
+				: 0;
 
 		low = cursor + distance;
 		if (op->flags & CONTENT_F_WITHIN)
-			high = cursor + distance + (int32_t)op->arg[CONTENT_WITHIN];
-	} else if (op->arg[CONTENT_DEPTH]) {
-		high = op->arg[CONTENT_DEPTH] - at;
+			high = low + argument(in, op, CONTENT_WITHIN, CONTENT_F_WITHIN_VAR);
+	} else {
+		if (op->arg[CONTENT_DEPTH] || op->flags & CONTENT_F_DEPTH_VAR)
+			high = argument(in, op, CONTENT_DEPTH, CONTENT_F_DEPTH_VAR) +
+			       (op->flags & var ? low : 0) - at;
+		low -= at;
 	}
 	if (low > in->buffer_len || high < 0)
 		return false;

@@ -1,7 +1,7 @@
 # Compiling and linking the sentry. Included by tools/build/rules.mk after all module.mk, because the
 # other parts add to SENTRY_SRC.
 
-SENTRY_THIRD := $(NEWLIB)/include/stdio.h $(LWIP)/include/lwip/init.h
+SENTRY_THIRD := $(NEWLIB)/include/stdio.h $(LWIP)/include/lwip/init.h $(PCRE2_SRC)/pcre2.h
 
 $(O)/sentry/%.o: %.c | $(SENTRY_THIRD)
 	@mkdir -p $(@D)
@@ -52,12 +52,12 @@ define SENTRY_LINK
 	@echo '  LD         $@'
 	$(Q)ld -static -pie --no-dynamic-linker -z text -z noexecstack -z separate-code --gc-sections \
 		--build-id=none -T ids/sentry/sentry.lds -o $@.tmp $(1) --start-group $(O)/libc.a \
-		$(O)/liblwip.a --end-group $(shell gcc -print-libgcc-file-name)
+		$(O)/liblwip.a $(O)/libpcre2.a --end-group $(shell gcc -print-libgcc-file-name)
 	$(Q)tools/build/check-elf $@.tmp
 	$(Q)objcopy -S $@.tmp $@
 	$(Q)mv $@.tmp $@.debug
 endef
-SENTRY_LIBS := $(O)/libc.a $(O)/liblwip.a ids/sentry/sentry.lds tools/build/check-elf
+SENTRY_LIBS := $(O)/libc.a $(O)/liblwip.a $(O)/libpcre2.a ids/sentry/sentry.lds tools/build/check-elf
 $(O)/sentry.elf: $(SENTRY_OBJ) $(SENTRY_LIBS)
 	$(call SENTRY_LINK,$(SENTRY_OBJ))
 $(O)/sentry-test.elf: $(SENTRY_TEST_OBJ) $(SENTRY_LIBS)

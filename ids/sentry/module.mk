@@ -19,7 +19,7 @@ SENTRY_MODE := -ffreestanding -nostdinc -isystem ids/sentry/newlib -isystem $(NE
 	-isystem $(shell $(CC) -print-file-name=include) -O2 -fPIE -fvisibility=hidden \
 	-fno-stack-protector -fcf-protection=none -ffunction-sections -fdata-sections \
 	-fno-asynchronous-unwind-tables -fno-common -D_GNU_SOURCE -DVIGIL_SENTRY
-SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC)
+SENTRY_CFLAGS = $(COMMON) $(SENTRY_MODE) -g $(STACK_INC) -isystem $(PCRE2_SRC)
 
 SENTRY_SRC += ids/sentry/crt0.S ids/sentry/hooks.c ids/sentry/string.c ids/sentry/main.c \
 	ids/sentry/loop.c ids/sentry/introspect.c ids/sentry/introspect_hooks.c ids/sentry/process.c \

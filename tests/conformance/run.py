@@ -32,12 +32,15 @@ KEYWORDS = set(
     http_cookie http_user_agent http_host http_stat_code http_client_body http.uri http.uri.raw http.method
     http.header http.cookie http.user_agent http.host http.stat_code http.request_body http.connection
     http.request_header http.response_header http.response_line http.request_line file_data file.data
-    dns.query dns_query tls.sni tag""".split()
+    dns.query dns_query tls.sni tag
+    pcre byte_test byte_jump byte_extract byte_math isdataat bsize base64_decode base64_data dotprefix
+    to_lowercase to_uppercase strip_whitespace compress_whitespace url_decode xor to_md5 to_sha1 to_sha256
+    header_lowercase strip_pseudo_headers pcrexform""".split()
 )
 PROTOCOLS = {"ip", "ip4", "ipv4", "ip6", "ipv6", "tcp", "tcp-pkt", "udp", "icmp", "icmpv4", "icmpv6",
              "pkthdr", "tcp-stream", "http", "http1", "dns", "tls"}
 ACTIONS = {"alert", "drop", "pass", "reject", "rejectsrc", "rejectdst", "rejectboth"}
-FEATURES = {"ipv6", "icmp", "http", "dns", "tcp-stream", "ip-defrag", "flowbits", "threshold", "tls"}  # and actions:*
+FEATURES = {"ipv6", "icmp", "http", "dns", "tcp-stream", "ip-defrag", "flowbits", "threshold", "tls", "byte_ops", "pcre"}  # and actions:*
 LINKTYPES = {0, 1, 12, 101, 108, 113, 228, 229}
 HEAD = ("timestamp", "event_type", "seq", "host", "boot")
 

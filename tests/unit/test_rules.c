@@ -288,7 +288,7 @@ static const struct {
 	{"log udp any any -> any any (sid:1;)", "action log"},
 	{"alert smtp any any -> any any (sid:1;)", "protocol smtp is not parsed"},
 	{"alert nonsense any any -> any any (sid:1;)", "protocol nonsense is unknown"},
-	{"alert udp any any -> any any (pcre:\"/a/\"; sid:1;)", "keyword pcre"},
+	{"alert udp any any -> any any (lua:a.lua; sid:1;)", "keyword lua"},
 	{"alert udp 1.2.3 any -> any any (sid:1;)", "bad address"},
 	{"alert udp 1.2.3.4/33 any -> any any (sid:1;)", "netmask"},
 	{"alert udp 1.2.3.4/255.0.255.0 any -> any any (sid:1;)", "netmask"},

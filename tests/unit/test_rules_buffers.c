@@ -521,8 +521,9 @@ static void test_packets_and_streams(void **state)
 	assert_int_equal(b->out.count, 4);
 	assert_true(bench_hit(b, 2) && bench_hit(b, 4) && bench_hit(b, 5) && bench_hit(b, 7));
 	bench_run_stream(b, "evil", 0, 4, 100);
-	assert_int_equal(b->out.count, 4);
-	assert_true(bench_hit(b, 1) && bench_hit(b, 3) && bench_hit(b, 4) && bench_hit(b, 6));
+	/* 4 has matched with the packet already. */
+	assert_int_equal(b->out.count, 3);
+	assert_true(bench_hit(b, 1) && bench_hit(b, 3) && bench_hit(b, 6));
 	bench_close(b);
 }
 

@@ -297,6 +297,25 @@ static void test_threshold_per_rule(void **state)
 	bench_close(b);
 }
 
+static void test_counted_once(void **state)
+{
+	/* A rule on packets and on streams sees the same octets twice, and counts them once. */
+	struct bench *b = bench_open(TCP_RULE("content:\"x\"; depth:1; threshold:type threshold, "
+					      "track by_src, count 2, seconds 9; "
+					      "sid:1;"));
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		say(b, "x");
+		bench_run_stream(b, "x", 0, 1, 10);
+		assert_int_equal(bench_hit(b, 1), 0);
+		say(b, "x");
+		assert_int_equal(bench_hit(b, 1), 1);
+		bench_run_stream(b, "x", 0, 1, 10);
+	}
+	bench_close(b);
+}
+
 static void test_bounded(void **state)
 {
 	struct bench *b = bench_open(PKT("content:\"x\"; flowbits:set,x; sid:1;"));
@@ -394,6 +413,7 @@ int main(void)
 		cmocka_unit_test(test_threshold),
 		cmocka_unit_test(test_threshold_tracks),
 		cmocka_unit_test(test_threshold_per_rule),
+		cmocka_unit_test(test_counted_once),
 		cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_refused),

@@ -7,7 +7,7 @@ $(O)/bench/bench: tools/bench/guest/bench.c
 
 bench:
 	@tools/deps build lab
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@$(MAKE) --no-print-directory all $(O)/bench/bench
 	@VIGIL_BUILD=$(O) tools/bench/bench --json $(O)/bench/figures.json
 

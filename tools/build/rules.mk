@@ -27,33 +27,36 @@ $(O)/core.elf: $(CORE_OBJ) arch/x86/core.lds tools/build/check-elf
 	$(Q)objcopy -S $@.tmp $@
 	$(Q)mv $@.tmp $@.debug
 
+# The library of regular expressions, for what has them: $(1) the program, $(2) the folder.
+REGEX_LIB = $(if $(filter ids/rules/regex.c,$($(1)_SRC)),$(O)/$(2)/libpcre2.a)
+
 # --- unit tests: cmocka, ASan + UBSan ---------------------------------------------------------------
 define UNIT_RULE
-$(O)/unit/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
+$(O)/unit/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),host) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
 	@echo '  CC  unit   $(1)'
-	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS) $(call REGEX_LIB,$(1),host)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 UNIT_BIN := $(addprefix $(O)/unit/,$(UNIT_TESTS))
 
 # --- fuzzers: libFuzzer (clang) ---------------------------------------------------------------------
 define FUZZ_RULE
-$(O)/fuzz/$(1): $$($(1)_SRC) $$($(1)_DEPS)
+$(O)/fuzz/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),fuzz)
 	@mkdir -p $$(@D)
 	@echo '  CC  fuzz   $(1)'
 	$$(Q)clang $$(HOST_CFLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
+		-fno-sanitize-recover=all $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),fuzz)
 endef
 $(foreach t,$(FUZZERS),$(eval $(call FUZZ_RULE,$(t))))
 FUZZ_BIN := $(addprefix $(O)/fuzz/,$(FUZZERS))
 
 # --- host tools -------------------------------------------------------------------------------------
 define TOOL_RULE
-$(O)/tools/$(1): $$($(1)_SRC) $$($(1)_DEPS) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
+$(O)/tools/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),tools) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
 	@mkdir -p $$(@D)
 	@echo '  CC  tool   $(1)'
-	$$(Q)$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),tools)
 endef
 $(foreach t,$(HOST_TOOLS),$(eval $(call TOOL_RULE,$(t))))
 TOOL_BIN := $(addprefix $(O)/tools/,$(HOST_TOOLS))

@@ -4,7 +4,7 @@
 # What a plain `make` needs; silent when all is there.
 deps-build:
 	@tools/deps build
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 
 deps: deps-build
 	@tools/deps lab test
@@ -41,6 +41,6 @@ $(O)/demo/bin/udpcat: tests/demo/udpcat.c
 
 run:
 	@tools/deps build lab
-	@tools/deps fetch lwip newlib zlib > /dev/null
+	@tools/deps fetch lwip newlib zlib pcre2 > /dev/null
 	@$(MAKE) --no-print-directory all $(O)/demo/bin/udpcat
 	@VIGIL_BUILD=$(O) tests/demo/run

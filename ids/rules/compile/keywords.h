@@ -67,6 +67,32 @@ bool passes_check(struct parse *p);
 /* snort.c: what Snort 3 writes in another way */
 bool snort_option(const char *name);
 bool snort_parse(struct parse *p, const char *name, char *value);
+/* kw_pcre.c */
+bool kw_pcre(struct parse *p, char *value, bool negated);
+/* kw_bytes.c */
+bool kw_byte_test(struct parse *p, char *value, bool negated);
+bool kw_byte_jump(struct parse *p, char *value, bool negated);
+bool kw_byte_extract(struct parse *p, char *value, bool negated);
+bool kw_byte_math(struct parse *p, char *value, bool negated);
+/* kw_place.c */
+bool kw_isdataat(struct parse *p, char *value, bool negated);
+bool kw_bsize(struct parse *p, char *value, bool negated);
+/* kw_base64.c */
+bool kw_base64_decode(struct parse *p, char *value, bool negated);
+/* kw_transform.c: for the buffer that is looked into from here on */
+bool kw_dotprefix(struct parse *p, char *value, bool negated);
+bool kw_to_lowercase(struct parse *p, char *value, bool negated);
+bool kw_to_uppercase(struct parse *p, char *value, bool negated);
+bool kw_strip_whitespace(struct parse *p, char *value, bool negated);
+bool kw_compress_whitespace(struct parse *p, char *value, bool negated);
+bool kw_url_decode(struct parse *p, char *value, bool negated);
+bool kw_xor(struct parse *p, char *value, bool negated);
+bool kw_to_md5(struct parse *p, char *value, bool negated);
+bool kw_to_sha1(struct parse *p, char *value, bool negated);
+bool kw_to_sha256(struct parse *p, char *value, bool negated);
+bool kw_header_lowercase(struct parse *p, char *value, bool negated);
+bool kw_strip_pseudo_headers(struct parse *p, char *value, bool negated);
+bool kw_pcrexform(struct parse *p, char *value, bool negated);
 /* kw_packet.c: the packet as a whole */
 /* N, =N, !N, !=N, <N, <=N, >N, >=N, N<>M and N-M (both between, ends excluded) into the number
  * condition `op`. `value` is changed. */

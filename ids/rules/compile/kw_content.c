@@ -105,19 +105,23 @@ bool kw_rawbytes(struct parse *p, char *value, bool negated)
 	return rule_last_content(p, "rawbytes");
 }
 
-/* A number for the last content. */
+/* A number for the last content, or with `var_flag` in its flags a variable's index. */
 static struct rule_op *modifier(struct parse *p, const char *name, const char *value, int64_t low,
-				int64_t *out)
+				uint16_t var_flag, int64_t *out)
 {
 	struct rule_op *o = rule_last_content(p, name);
 
 	if (!o)
 		return NULL;
-	if (!parse_i64(value, low, 0xffff, out)) {
-		bool word = isalpha((unsigned char)*value) || *value == '_';
+	if (rule_is_name(value)) {
+		int var = rule_variable(p, name, value);
 
-		refuse(p, word ? "%s: variable %s is not supported yet" : "%s: bad number %s", name,
-		       value);
+		*out = var;
+		o->op.flags |= var_flag;
+		return var < 0 ? NULL : o;
+	}
+	if (!parse_i64(value, low, 0xffff, out)) {
+		refuse(p, "%s: bad number %s", name, value);
 		return NULL;
 	}
 	return o;
@@ -134,7 +138,7 @@ static bool once(struct parse *p, const char *name, bool *flag)
 bool kw_offset(struct parse *p, char *value, bool negated)
 {
 	int64_t v;
-	struct rule_op *o = modifier(p, "offset", value, 0, &v);
+	struct rule_op *o = modifier(p, "offset", value, 0, CONTENT_F_OFFSET_VAR, &v);
 
 	(void)negated;
 	if (!o)
@@ -146,7 +150,7 @@ bool kw_offset(struct parse *p, char *value, bool negated)
 bool kw_depth(struct parse *p, char *value, bool negated)
 {
 	int64_t v;
-	struct rule_op *o = modifier(p, "depth", value, 1, &v);
+	struct rule_op *o = modifier(p, "depth", value, 1, CONTENT_F_DEPTH_VAR, &v);
 
 	(void)negated;
 	if (!o)
@@ -158,7 +162,7 @@ bool kw_depth(struct parse *p, char *value, bool negated)
 bool kw_distance(struct parse *p, char *value, bool negated)
 {
 	int64_t v;
-	struct rule_op *o = modifier(p, "distance", value, -0xffff, &v);
+	struct rule_op *o = modifier(p, "distance", value, -0xffff, CONTENT_F_DISTANCE_VAR, &v);
 
 	(void)negated;
 	if (!o)
@@ -171,7 +175,7 @@ bool kw_distance(struct parse *p, char *value, bool negated)
 bool kw_within(struct parse *p, char *value, bool negated)
 {
 	int64_t v;
-	struct rule_op *o = modifier(p, "within", value, 1, &v);
+	struct rule_op *o = modifier(p, "within", value, 1, CONTENT_F_WITHIN_VAR, &v);
 
 	(void)negated;
 	if (!o)
@@ -232,7 +236,7 @@ bool kw_fast_pattern(struct parse *p, char *value, bool negated)
 	return true;
 }
 
-static bool finish_one(struct parse *p, struct rule_op *o, struct rule_op *before)
+static bool finish_one(struct parse *p, struct rule_op *o)
 {
 	struct blob_op *op = &o->op;
 	uint32_t len = op->arg[CONTENT_LENGTH];
@@ -244,35 +248,42 @@ static bool finish_one(struct parse *p, struct rule_op *o, struct rule_op *befor
 	}
 	if ((o->distance || o->within) && (o->offset || o->depth))
 		return refuse(p, "distance or within with offset or depth for one content");
-	if ((o->depth && o->depth_value < len) || (o->within && op->arg[CONTENT_WITHIN] < len))
+	if ((o->depth && !(op->flags & CONTENT_F_DEPTH_VAR) && o->depth_value < len) ||
+	    (o->within && !(op->flags & CONTENT_F_WITHIN_VAR) && op->arg[CONTENT_WITHIN] < len))
 		return refuse(p, "content longer than its %s", o->depth ? "depth" : "within");
 	if (o->fast && (op->flags & CONTENT_F_NEGATED) &&
 	    (o->offset || o->depth || o->distance || o->within || o->starts))
 		return refuse(p, "fast_pattern for a negated content with a place");
-	/* In the blob depth counts from the buffer's start, in the language from offset. */
-	if (o->depth || o->starts)
+	/* In the blob depth counts from the buffer's start, in the language from offset; while one
+	 * of them is not known yet, as in the language. */
+	if (op->flags & (CONTENT_F_OFFSET_VAR | CONTENT_F_DEPTH_VAR))
+		op->arg[CONTENT_DEPTH] = o->depth_value;
+	else if (o->depth || o->starts)
 		op->arg[CONTENT_DEPTH] = o->depth_value + op->arg[CONTENT_OFFSET];
 	if (op->flags & CONTENT_F_NOCASE)
 		for (uint32_t i = 0; i < len; i++)
 			o->bytes[i] = lower(o->bytes[i]);
-	if (before && (o->distance || o->within))
-		before->op.flags |= CONTENT_F_RELATIVE_NEXT;
+	o->relative = o->distance || o->within;
 	return true;
 }
 
-/* What comes before a content counts only within its group. */
-static struct rule_op *content_before(struct rule *r, size_t i)
+/* What a relative condition is relative to: it may have to find another place. */
+static void tell_before(struct rule *r, size_t i)
 {
 	const struct rule_op *o = &r->op[i];
 
 	while (i-- > 0) {
-		struct rule_op *b = &r->op[i];
+		struct blob_op *b = &r->op[i].op;
 
-		if (b->op.kind == OP_CONTENT && b->op.buffer == o->op.buffer &&
-		    b->instance == o->instance)
-			return b;
+		if (b->buffer != o->op.buffer || r->op[i].instance != o->instance)
+			continue;
+		if (b->kind == OP_TRANSFORM)
+			return; /* places count anew behind it */
+		if (b->kind != OP_CONTENT && b->kind != OP_PCRE)
+			continue;
+		b->flags |= b->kind == OP_PCRE ? PCRE_F_RELATIVE_NEXT : CONTENT_F_RELATIVE_NEXT;
+		return;
 	}
-	return NULL;
 }
 
 bool content_finish(struct parse *p)
@@ -280,8 +291,10 @@ bool content_finish(struct parse *p)
 	for (size_t i = 0; i < p->rule->op_count; i++) {
 		struct rule_op *o = &p->rule->op[i];
 
-		if (o->op.kind == OP_CONTENT && !finish_one(p, o, content_before(p->rule, i)))
+		if (o->op.kind == OP_CONTENT && !finish_one(p, o))
 			return false;
+		if (o->relative)
+			tell_before(p->rule, i);
 	}
 	return true;
 }

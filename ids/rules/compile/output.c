@@ -104,4 +104,5 @@ void output_free(struct output *o)
 	output_forget_sets(o);
 	free(o->rule);
 	free(o->sid_hash);
+	free(o->regex);
 }

@@ -27,6 +27,12 @@ struct output_sets {
 	size_t count;
 };
 
+/* A regular expression met before: its place in BLOB_STRINGS. */
+struct output_regex {
+	struct blob_span text;
+	uint32_t options;
+};
+
 struct output {
 	struct bytes section[BLOB_SECTIONS];
 	struct output_rule *rule;
@@ -34,6 +40,8 @@ struct output {
 	struct output_sets addresses, ports;
 	uint32_t *sid_hash; /* open addressing; 0 is free, else index + 1 */
 	size_t sid_slots;
+	struct output_regex *regex; /* regular expressions, each once */
+	uint32_t regex_count;
 };
 
 /* Take a parsed rule; false: refused, p->reason says why. */

@@ -12,19 +12,46 @@ static unsigned string_argument(const struct blob_op *op)
 	return op->kind == OP_BITS_TEST || op->kind == OP_BITS_SET ? 2 : CONTENT_STRING;
 }
 
-static void write_op(struct output *o, struct rule_op *c, bool group)
+/* Equal expressions have one index, so that they are compiled once. False: too many. */
+static bool write_regex(struct output *o, struct rule_op *c)
+{
+	uint32_t len = c->len;
+	uint32_t options = c->op.kind == OP_PCRE ? c->op.arg[PCRE_OPTIONS] : 0;
+	const uint8_t *strings = o->section[BLOB_STRINGS].at;
+	uint32_t i;
+
+	for (i = 0; i < o->regex_count; i++)
+		if (o->regex[i].text.size == len && o->regex[i].options == options &&
+		    memcmp(strings + o->regex[i].text.offset, c->bytes, len) == 0)
+			break;
+	if (i == REGEX_MAX_INDEX)
+		return false;
+	if (i == o->regex_count) {
+		o->regex = grow(o->regex, (i + 1) * sizeof(*o->regex));
+		o->regex[o->regex_count++] =
+			(struct output_regex){output_string(o, c->bytes, len), options};
+	}
+	c->op.arg[PCRE_STRING] = o->regex[i].text.offset;
+	c->op.arg[PCRE_INDEX] = i;
+	return true;
+}
+
+static bool write_op(struct output *o, struct rule_op *c, bool group)
 {
 	c->written = true;
 	c->op.buffer = (uint8_t)(ops[c->op.kind].payload ? c->op.buffer : 0);
 	if (group)
 		c->op.buffer |= BLOB_OP_GROUP;
-	if (c->bytes)
+	if (has_pattern(&c->op) && !write_regex(o, c))
+		return false;
+	if (c->bytes && !has_pattern(&c->op))
 		c->op.arg[string_argument(&c->op)] = output_string(o, c->bytes, c->len).offset;
 	bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
+	return true;
 }
 
 /* All of the group that begins with the i-th. */
-static void write_group(struct output *o, struct rule *r, size_t i)
+static bool write_group(struct output *o, struct rule *r, size_t i)
 {
 	uint8_t buffer = r->op[i].op.buffer, instance = r->op[i].instance;
 	bool first = true;
@@ -35,9 +62,11 @@ static void write_group(struct output *o, struct rule *r, size_t i)
 		if (!ops[c->op.kind].payload || c->written || c->op.buffer != buffer ||
 		    c->instance != instance)
 			continue;
-		write_op(o, c, first);
+		if (!write_op(o, c, first))
+			return false;
 		first = false;
 	}
+	return true;
 }
 
 /* Counters may still say no; thresholds count only what matches. */
@@ -48,7 +77,7 @@ static unsigned lateness(const struct rule_op *o)
 
 /* Packet conditions first: they are cheap, and the matcher relies on it. Then the groups, each from
  * its first condition on; then what takes effect, thresholds behind all else. */
-static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
+static bool write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 {
 	to->op_first = output_elements(o, BLOB_OPS, sizeof(struct blob_op));
 	to->op_count = (uint16_t)r->op_count;
@@ -56,12 +85,13 @@ static void write_ops(struct output *o, struct rule *r, struct blob_rule *to)
 		if (ops[r->op[i].op.kind].packet)
 			write_op(o, &r->op[i], false);
 	for (size_t i = 0; i < r->op_count; i++)
-		if (ops[r->op[i].op.kind].payload && !r->op[i].written)
-			write_group(o, r, i);
+		if (ops[r->op[i].op.kind].payload && !r->op[i].written && !write_group(o, r, i))
+			return false;
 	for (unsigned late = 0; late < 3; late++)
 		for (size_t i = 0; i < r->op_count; i++)
 			if (!r->op[i].written && lateness(&r->op[i]) == late)
 				write_op(o, &r->op[i], false);
+	return true;
 }
 
 /* Equal keys beside each other, otherwise in order: EVE shows one array for each key. */
@@ -183,7 +213,8 @@ static bool write_rule(struct output *o, struct parse *p, struct output_rule *ou
 	if (!fast_pattern(r, out))
 		to->flags |= BLOB_RULE_ALWAYS;
 	set_order(r, out->order);
-	write_ops(o, r, to);
+	if (!write_ops(o, r, to))
+		return refuse(p, "too many regular expressions");
 	write_meta(o, r, to);
 	return true;
 }

@@ -159,6 +159,7 @@ bool rule_set_buffer(struct parse *p, enum app_buffer buffer)
 	    !rule_set_proto(p, info->name, (enum app_proto)info->proto))
 		return false;
 	r->buffer = (uint8_t)buffer;
+	r->transformed = false;
 	r->instance = info->flags & APP_BUFFER_MANY ? ++r->instances : 0;
 	return true;
 }
@@ -185,6 +186,7 @@ struct rule_op *rule_add_op(struct parse *p, enum op_kind kind)
 	o->op.kind = (uint8_t)kind;
 	o->op.buffer = r->buffer;
 	o->instance = r->instance;
+	o->transformed = r->transformed;
 	return o;
 }
 
@@ -410,6 +412,8 @@ void rule_free(struct rule *r)
 	free(r->msg);
 	for (size_t i = 0; i < r->op_count; i++)
 		free(r->op[i].bytes);
+	for (size_t i = 0; i < r->var_count; i++)
+		free(r->var[i]);
 	for (size_t i = 0; i < r->meta_count; i++) {
 		free(r->meta[i].key);
 		free(r->meta[i].value);

@@ -193,7 +193,7 @@ static unsigned strength(const uint8_t *text, size_t len)
 
 static bool may_be_fast(const struct rule *r, const struct rule_op *o)
 {
-	if (o->op.kind != OP_CONTENT || (o->op.flags & CONTENT_F_NEGATED))
+	if (o->op.kind != OP_CONTENT || (o->op.flags & CONTENT_F_NEGATED) || o->transformed)
 		return false;
 	/* The payload of a rule on transactions is looked at only when these call for it. */
 	if (looks(r) & BLOB_RULE_TX)

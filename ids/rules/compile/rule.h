@@ -17,9 +17,11 @@ struct rule_op {
 	uint8_t *bytes; /* content as written, names of bits: what goes into the strings */
 	uint32_t len;	/* octets of it */
 	bool offset, depth, distance, within, starts; /* given for this content */
-	bool written;				      /* by the output */
-	bool fast;				      /* chosen by fast_pattern */
-	uint16_t fast_from, fast_len;		      /* part of it for the automaton; 0: all */
+	bool relative;	  /* to the content or pcre before it: finds another place if this fails */
+	bool transformed; /* looks into what a transform has made */
+	bool written;	  /* by the output */
+	bool fast;	  /* chosen by fast_pattern */
+	uint16_t fast_from, fast_len; /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
 	/* Which of several uses of op.buffer, where each stands for a buffer of its own
 	 * (APP_BUFFER_MANY); else 0. Conditions with the same buffer and instance are a group. */
@@ -50,6 +52,9 @@ struct rule {
 		char *key, *value;
 	} meta[RULE_MAX_META];
 	size_t meta_count;
+	char *var[INSPECT_VARS]; /* set by byte_extract and byte_math */
+	size_t var_count;
+	bool transformed; /* transforms stand before what follows; a sticky buffer ends them */
 };
 
 /* A rule's text at work. */
@@ -81,6 +86,16 @@ bool rule_set_buffer(struct parse *p, enum app_buffer buffer);
 bool rule_set_proto(struct parse *p, const char *keyword, enum app_proto proto);
 /* The content that a modifier speaks about, NULL (refused) if there is none. */
 struct rule_op *rule_last_content(struct parse *p, const char *keyword);
+
+/* The condition is relative. Without a sticky buffer it looks where the one before it looks. */
+void rule_set_relative(struct parse *p, struct rule_op *o);
+
+/* Does a number's place hold a variable's name? */
+bool rule_is_name(const char *text);
+/* Index of a variable that a condition before this one sets; -1 (refused): none does. */
+int rule_variable(struct parse *p, const char *keyword, const char *name);
+/* Index of a variable to be set; -1 (refused): bad name, or too many. */
+int rule_new_variable(struct parse *p, const char *keyword, const char *name);
 
 /* What a classtype means. */
 struct classtype {
