@@ -10,11 +10,9 @@ struct run {
 	struct matcher *m;
 	const struct look *look;
 	struct matches *out;
-	uint16_t pass; /* BLOB_RULE_PACKET, BLOB_RULE_STREAM or BLOB_RULE_TX */
-	bool payload;  /* the payload may be looked at */
-	/* Of a stream: where patterns' ends are kept for rules that do not match yet. */
-	struct matcher_stream *stream;
-	uint32_t hit_base;
+	uint16_t pass;		       /* BLOB_RULE_PACKET, BLOB_RULE_STREAM or BLOB_RULE_TX */
+	bool payload;		       /* the payload may be looked at */
+	struct matcher_stream *stream; /* of a stream's pass */
 };
 
 uint64_t matcher_size(const struct blob *b)
@@ -84,16 +82,14 @@ static void add_match(struct run *run, uint32_t rule, bool silent)
 	out->silent[at] = silent;
 }
 
-/* Everything that is known without looking at the conditions. */
-static bool may_match(const struct run *run, const struct blob_rule *r)
+/* Everything that is known without looking at the conditions, but the flow's protocol. */
+static bool may_ever_match(const struct run *run, const struct blob_rule *r)
 {
 	const struct look *look = run->look;
 	const uint16_t other =
 		direction(look) == BLOB_TO_SERVER ? BLOB_RULE_TO_CLIENT : BLOB_RULE_TO_SERVER;
 
 	if (!(r->flags & run->pass) || (look->flow->flow && (r->flags & other)))
-		return false;
-	if (r->protos && !(r->protos >> look->proto & 1))
 		return false;
 	if ((r->flags & BLOB_RULE_IP_ONLY) && look->flow->flow && !look->flow->first)
 		return false;
@@ -108,6 +104,11 @@ static bool may_match(const struct run *run, const struct blob_rule *r)
 	if (look->packet->reach == PACKET_LINK && !(r->flags & BLOB_RULE_DECODE))
 		return false;
 	return header_match(run->m->blob, r, look->packet);
+}
+
+static bool may_match(const struct run *run, const struct blob_rule *r)
+{
+	return (!r->protos || r->protos >> run->look->proto & 1) && may_ever_match(run, r);
 }
 
 static bool listed(const uint32_t *list, unsigned count, uint32_t rule)
@@ -236,17 +237,27 @@ static void drop_rule(struct matcher_stream *s, uint32_t rule)
 		}
 }
 
-static void keep_pending(struct run *run, uint32_t rule, uint32_t at)
+/* The rule's pattern was met, but something is still missing: it may come, or the flow's protocol
+ * may be found. */
+static void keep_pending(struct run *run, uint32_t rule)
 {
+	const struct blob_rule *r = &run->m->blob->rule[rule];
+	const struct look *look = run->look;
 	struct matcher_stream *s = run->stream;
 
-	drop_rule(s, rule);
+	if (r->flags & BLOB_RULE_ALWAYS || listed(s->rule, s->count, rule))
+		return;
+	/* A pattern alone that did not do will not do later. */
+	if (r->op_count < 2 && !r->protos)
+		return;
+	if (!(look->proto == APP_UNKNOWN ? may_ever_match(run, r) : may_match(run, r)))
+		return;
 	if (s->count == MATCHER_PENDING) {
 		run->m->stats->pending_overflow++;
 		forget_pending(s, 0);
 	}
 	s->rule[s->count] = rule;
-	s->at[s->count++] = at;
+	s->at[s->count++] = (uint32_t)look->window_at + look->window.len;
 }
 
 /* Rules whose pattern has left the window cannot match any more; the others are tried again. */
@@ -266,25 +277,6 @@ static void take_pending(struct run *run)
 	}
 }
 
-/* Only a rule that waits for something behind its pattern is worth a second look. */
-static void on_stream_pattern(void *ctx, uint32_t pattern, size_t end)
-{
-	struct run *run = ctx;
-	struct matcher *m = run->m;
-	struct blob_list rules = m->blob->pattern[pattern];
-
-	if (m->pattern_seen[pattern] == m->generation)
-		return;
-	m->pattern_seen[pattern] = m->generation;
-	for (uint32_t i = 0; i < rules.count; i++) {
-		uint32_t rule = m->blob->pattern_rule[rules.first + i];
-
-		candidates_add(&m->candidates, rule);
-		if (m->blob->rule[rule].op_count > 1 && may_match(run, &m->blob->rule[rule]))
-			keep_pending(run, rule, run->hit_base + (uint32_t)end);
-	}
-}
-
 void matcher_stream(struct matcher *m, const struct look *look, uint32_t fresh,
 		    struct matcher_stream *s, struct matches *out)
 {
@@ -295,16 +287,17 @@ void matcher_stream(struct matcher *m, const struct look *look, uint32_t fresh,
 	if (fresh > look->window.len || !look->window.len)
 		return;
 	run.stream = s;
-	run.hit_base = (uint32_t)look->window_at + old;
 	take_pending(&run);
 	if (automaton != MPM_NONE && fresh)
 		s->mpm = mpm_scan(&m->mpm, automaton, s->mpm, look->window.at + old, fresh,
-				  on_stream_pattern, &run);
+				  on_pattern, &run);
 	if (fresh)
 		add_group(&run, BLOB_GROUP_STREAM);
 	while (candidates_next(&m->candidates, &rule))
 		if (verify(&run, rule))
 			drop_rule(s, rule);
+		else
+			keep_pending(&run, rule);
 	m->matched_count = 0;
 }
 

@@ -51,7 +51,8 @@ struct matcher_stream {
 	uint32_t mpm;	/* state of the automaton */
 	uint32_t count; /* of pending */
 	uint32_t rule[MATCHER_PENDING];
-	uint32_t at[MATCHER_PENDING]; /* low bits of the stream position behind its pattern */
+	/* Low bits of a stream position that is not before its pattern's end. */
+	uint32_t at[MATCHER_PENDING];
 };
 
 #define MATCHER_TX_RULES 16

@@ -113,6 +113,7 @@ enum effect tag_effect(const struct inspect *in, const struct blob_op *op)
 		return EFFECT_ALERT;
 	e = state_make(in->state, table, &key, in->look->now_ns,
 		       in->look->now_ns + seconds * STATE_SECOND);
+	e->until_ns = in->look->now_ns + seconds * STATE_SECOND;
 	e->value = op->arg[1];
 	e->count = op->arg[1] == TAG_SECONDS ? UINT32_MAX : op->arg[2];
 	return EFFECT_ALERT;

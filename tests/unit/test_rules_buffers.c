@@ -503,6 +503,24 @@ static void test_stream_pending(void **state)
 	bench_close(b);
 }
 
+static void test_stream_protocol(void **state)
+{
+	/* The pattern comes before the flow's protocol is known. */
+	struct bench *b = bench_open("alert http any any -> any any (content:\"evil\"; sid:1;)");
+
+	(void)state;
+	bench_run_stream(b, "evil-", 0, 4, 100);
+	assert_false(bench_hit(b, 1));
+	b->look.proto = APP_HTTP;
+	bench_run_stream(b, "evil-", 4, 1, 100);
+	assert_true(bench_hit(b, 1));
+	memset(&b->stream, 0, sizeof(b->stream));
+	b->look.proto = APP_TLS;
+	bench_run_stream(b, "evil-", 0, 4, 100);
+	assert_int_equal(b->stream.count, 0);
+	bench_close(b);
+}
+
 static void test_packets_and_streams(void **state)
 {
 	struct frame f = frame_tcp("192.0.2.7", 4000, "10.0.0.1", 80, TCP_ACK, "evil", 4);
@@ -589,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_stream_window),
 		cmocka_unit_test(test_stream_place),
 		cmocka_unit_test(test_stream_pending),
+		cmocka_unit_test(test_stream_protocol),
 		cmocka_unit_test(test_packets_and_streams),
 		cmocka_unit_test(test_refused),
 	};
