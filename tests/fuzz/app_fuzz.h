@@ -26,7 +26,7 @@ static inline void fuzz_cut(struct app_world *w, bool to_server, const uint8_t *
 		size_t n;
 
 		*seed = *seed * 1103515245 + 12345;
-		n = *seed >> 28 ? 1 + (*seed >> 16) % 5 : 1 + (*seed >> 8) % 100;
+		n = *seed >> 28 < 6 ? 1 + (*seed >> 16) % 5 : 1 + (*seed >> 8) % 200;
 		n = n < len ? n : len;
 		app_world_data(w, to_server, data, n, n == len ? flags : 0);
 		data += n;
