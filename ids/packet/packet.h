@@ -93,54 +93,48 @@ struct packet_tcp {
 };
 
 struct packet {
-	const uint8_t *frame; /* of the outermost packet, or where the inner one begins */
-	uint32_t len;
+	const uint8_t *frame;	  /* of the outermost packet, or where the inner one begins */
+	const uint8_t *ip;	  /* IP header, with options or extension headers */
+	const uint8_t *l4;	  /* upper-layer header, NULL if none was decoded */
+	const uint8_t *payload;	  /* NULL if none */
+	const uint8_t *frag_data; /* a fragment's piece of data */
+	const uint8_t *frag_prev; /* IPv6: the octet that names the fragment header as the next */
+	const uint8_t *inner_at;  /* a tunnel's content */
 	struct packet_events events;
+	uint32_t len;
 	enum packet_reach reach;
-	bool invalid;	     /* an event says that a header does not hold */
-	uint8_t ip_version;  /* 4, 6; 0: no IP in it, the fields below mean nothing */
-	uint8_t proto;	     /* upper-layer protocol */
-	uint8_t ttl;	     /* or hop limit */
-	uint8_t tos;	     /* or traffic class */
-	uint8_t ip_flags;    /* IP_* */
-	uint8_t tcp_flags;   /* 0 unless TCP */
-	bool fragment;	     /* one piece of a datagram: no upper-layer header */
-	bool later_fragment; /* not the first piece */
-	bool rebuilt;	     /* put together from fragments */
-	bool has_ports, has_icmp, has_icmp_id;
-	bool bad_checksum;    /* of IPv4, TCP, UDP or ICMP */
-	bool bad_ip_checksum; /* of the IPv4 header */
-	uint8_t icmp_type, icmp_code;
-	uint8_t tags;  /* VLAN tags taken off */
-	uint8_t depth; /* tunnels around it: 0 outermost */
-	uint8_t layers;
-	uint16_t vlan[PACKET_MAX_TAGS];
+	enum packet_inner inner;
+	uint32_t ip_header_len;
+	uint32_t ip_total; /* header and what it carries; link-layer padding left out */
+	uint32_t l4_header_len, payload_len, frag_len, inner_len;
+	uint32_t ip_id;	       /* IPv6: of the fragment header */
+	uint32_t flow_label;   /* IPv6 */
+	struct packet_tcp tcp; /* where proto is TCP and has_ports */
 	uint16_t sp, dp;
 	uint16_t icmp_id, icmp_seq; /* where has_icmp_id */
 	uint16_t ip_options;	    /* IPOPT_* */
 	uint16_t frag_offset;	    /* in octets */
-	uint32_t ip_id;		    /* IPv6: of the fragment header */
-	uint32_t flow_label;	    /* IPv6 */
-	struct packet_tcp tcp;	    /* where proto is TCP and has_ports */
-	uint8_t src[16], dst[16];   /* IPv4 in the first four */
-	const uint8_t *ip;	    /* IP header, with options or extension headers */
-	uint32_t ip_header_len;
-	uint32_t ip_total; /* header and what it carries; link-layer padding left out */
-	const uint8_t *l4; /* upper-layer header, NULL if none was decoded */
-	uint32_t l4_header_len;
-	const uint8_t *payload; /* NULL if none */
-	uint32_t payload_len;
-	/* A fragment's piece of data; for IPv6 also the octet (in the frame) that names the
-	 * fragment header as the next, and what follows it. */
-	const uint8_t *frag_data;
-	uint32_t frag_len;
-	const uint8_t *frag_prev;
-	uint8_t frag_next;
-	/* A tunnel's content. */
-	enum packet_inner inner;
-	bool tunnel; /* the content was decoded: the payload is not looked at again */
-	const uint8_t *inner_at;
-	uint32_t inner_len;
+	uint16_t vlan[PACKET_MAX_TAGS];
+	uint8_t tags;		  /* VLAN tags taken off */
+	uint8_t src[16], dst[16]; /* IPv4 in the first four */
+	uint8_t ip_version; /* 4, 6; 0: no IP in it, the fields of IP and above mean nothing */
+	uint8_t proto;	    /* upper-layer protocol */
+	uint8_t ttl;	    /* or hop limit */
+	uint8_t tos;	    /* or traffic class */
+	uint8_t ip_flags;   /* IP_* */
+	uint8_t tcp_flags;  /* 0 unless TCP */
+	uint8_t icmp_type, icmp_code;
+	uint8_t frag_next;   /* IPv6: what follows the fragment header */
+	uint8_t depth;	     /* tunnels around it: 0 outermost */
+	uint8_t layers;	     /* headers in headers so far */
+	bool invalid;	     /* an event says that a header does not hold */
+	bool fragment;	     /* one piece of a datagram: no upper-layer header */
+	bool later_fragment; /* not the first piece */
+	bool rebuilt;	     /* put together from fragments */
+	bool tunnel;	     /* its content was decoded: the payload is not looked at again */
+	bool has_ports, has_icmp, has_icmp_id;
+	bool bad_checksum;    /* of IPv4, TCP, UDP or ICMP */
+	bool bad_ip_checksum; /* of the IPv4 header */
 };
 
 /* Decode a frame; counts into `stats`. False: nothing to inspect (no IP, and nothing wrong). True

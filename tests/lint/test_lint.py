@@ -19,7 +19,7 @@ TEST_TIMEOUT = 900.0
 # Pure logic: compiled for the host, so clang-tidy needs no special headers.
 TIDY = ("net/dev/virtqueue.c", "arch/x86/ept.c", "arch/x86/mtrr.c", "arch/x86/cpuid_policy.c", "arch/x86/vmx/control.c",
         "arch/x86/vmx/cr3_target.c", "arch/x86/vmx/bitmap.c", "hv/config.c", "boot/elf.c", "ids/packet/decode.c",
-        "ids/packet/ip.c", "ids/rules/blob.c", "ids/rules/matcher.c", "ids/eve/json.c", "ids/eve/channel.c",
+        "ids/packet/ip4.c", "ids/packet/tunnel.c", "ids/flow/reassemble.c", "ids/rules/blob.c", "ids/rules/matcher.c", "ids/eve/json.c", "ids/eve/channel.c",
         "ids/guest/mem.c", "ids/guest/image.c", "ids/guest/kallsyms.c", "ids/guest/kallsyms_search.c", "ids/guest/btf.c",
         "ids/guest/module.c", "ids/guest/kernel.c", "ids/proc/task.c", "ids/proc/procs.c")
 
