@@ -54,14 +54,6 @@ def fetch_source(name: str, work: Path) -> Path:
     return work / "tree"
 
 
-def fetch_pcre2(work: Path) -> Path:
-    suite, version = listed("pcre2")
-    files = debian.Apt(suite, sources=True).source("pcre2", version, work, r"\.dsc$")
-    dsc = next(f for f in files if f.suffix == ".dsc")
-    run("dpkg-source", "--no-check", "-x", dsc, work / "tree")
-    return work / "tree"
-
-
 def fetch_newlib(work: Path) -> Path:
     tar = Path("/usr/src/newlib") / NEWLIB_TAR
     if not tar.exists():  # another release of Debian: the package of the one that has 3.3.0
@@ -152,7 +144,7 @@ def fetch_bochs(work: Path) -> Path:
 FETCHERS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "lwip": ("lwip-2.1.3", lambda work: fetch_source("lwip", work)),
     "zlib": ("zlib-1.2.13", lambda work: fetch_source("zlib", work)),
-    "pcre2": ("pcre2-10.42", fetch_pcre2),
+    "pcre2": ("pcre2-10.42", lambda work: fetch_source("pcre2", work)),
     "newlib": ("newlib-3.3.0", fetch_newlib),
     "bochs": ("bochs-3.0-smp", fetch_bochs),
     "bochs-trixie": ("bochs-trixie", fetch_bochs_trixie),
