@@ -8,7 +8,7 @@
 #include "hv/sentry_memory.h"
 #include "hv/unit.h"
 
-#define HEAP_SIZE    (52ull << 18) /* streams, tables of the engine, lwIP's pools, output queues */
+#define HEAP_SIZE    (50ull << 18) /* streams, tables of the engine, lwIP's pools, output queues */
 #define SLICE	     65536	   /* bytes filled in one slice of a restart */
 #define CTL_CONSTANT offsetof(struct abi_ctl, restarts) /* bytes before what changes */
 

@@ -511,7 +511,7 @@ static void take_datagram(struct ids *ids, struct turn *turn)
 	const struct packet *p = turn->packet;
 	struct conv *c;
 
-	if (!p->payload_len || p->bad_checksum || f->heard || !(c = conv_of(ids, f)))
+	if (!p->payload_len || f->heard || !(c = conv_of(ids, f)))
 		return;
 	if (c->app)
 		app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);

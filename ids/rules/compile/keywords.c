@@ -29,7 +29,7 @@ const struct keyword keywords[] = {
 	{"tls.issuerdn", NULL, TEXT | KEYWORD_NEGATABLE, kw_tls_issuerdn},
 	{"tls.fingerprint", NULL, TEXT | KEYWORD_NEGATABLE, kw_tls_fingerprint},
 	{"urilen", NULL, KEYWORD_VALUE | KEYWORD_ONCE, kw_urilen},
-	{"pcre", NULL, TEXT | KEYWORD_NEGATABLE, kw_pcre},
+	{"pcre", NULL, TEXT | KEYWORD_NEGATABLE | KEYWORD_BARE, kw_pcre},
 	{"byte_test", NULL, KEYWORD_VALUE, kw_byte_test},
 	{"byte_jump", NULL, KEYWORD_VALUE, kw_byte_jump},
 	{"byte_extract", NULL, KEYWORD_VALUE, kw_byte_extract},

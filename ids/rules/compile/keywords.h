@@ -12,6 +12,7 @@
 #define KEYWORD_NEGATABLE 0x04 /* `!` before the value */
 #define KEYWORD_ONCE	  0x08
 #define KEYWORD_QUOTED	  0x10 /* the value stands in double quotes; they are taken off */
+#define KEYWORD_BARE	  0x80 /* ... or without them */
 
 struct keyword {
 	const char *name, *alias; /* alias: an older name, or NULL */

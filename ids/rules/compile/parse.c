@@ -266,6 +266,10 @@ static bool plain_value(struct parse *p, const struct keyword *k, char **value, 
 	}
 	if (k->flags & KEYWORD_QUOTED) {
 		len = strlen(v);
+		if (k->flags & KEYWORD_BARE && v[0] != '"') {
+			*value = v;
+			return true;
+		}
 		if (len < 2 || v[0] != '"' || v[len - 1] != '"')
 			return refuse(p, "%s: value must stand in quotes", k->name);
 		v[len - 1] = '\0';
