@@ -345,9 +345,9 @@ bool session_syn_sent(struct segment *g)
 		if (g->from_client && !(g->p->tcp.seq == g->s->isn && g->p->tcp.window == 0 &&
 					g->p->tcp.ack == g->s->isn + 1))
 			return true;
-		g->r->flags |= HALF_RST; /* the other may go on all the same */
+		/* The other may go on all the same; octets on the SYN count no more than before. */
+		g->r->flags |= HALF_RST;
 		session_state(g, STREAM_CLOSED);
-		reassemble(g);
 		return true;
 	}
 	if (flags & TCP_FIN)

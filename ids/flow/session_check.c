@@ -20,7 +20,7 @@ bool check_ack(struct segment *g)
 	} else if (r->fin != STREAM_NO_FIN && ack == r->next_win + 1) {
 		return true; /* a FIN has a number, but takes no room in the window */
 	} else if (g->st->state == STREAM_SYN_SENT && !g->from_client &&
-		   (g->p->tcp_flags & TCP_RST) && ack == r->isn + 1) {
+		   (g->p->tcp_flags & TCP_RST) && (ack == r->isn + 1 || ack == r->next_seq)) {
 		return true; /* the answer to a SYN, before there is a window */
 	}
 	return segment_bad(g, STREAM_EVENT_PKT_INVALID_ACK);
@@ -104,6 +104,8 @@ bool check_rst(struct segment *g)
 		stream_event_set(&g->out->events, STREAM_EVENT_RST_WITH_DATA);
 	if ((p->tcp_flags & TCP_ACK) && p->tcp.ack && !check_ack(g))
 		return segment_bad(g, STREAM_EVENT_RST_INVALID_ACK);
+	if (g->st->state == STREAM_SYN_SENT && !g->from_client)
+		return p->tcp_flags & TCP_ACK; /* a refusal: there is no sequence yet (RFC 793) */
 	if (p->tcp.signature) /* cannot be verified without the key: see who goes on */
 		g->r->flags |= HALF_RST;
 	if (g->st->flags & SESSION_ASYNC)

@@ -178,6 +178,27 @@ static void test_fast_open(void **state)
 	}
 }
 
+/* A RST to the SYN, but the server answers: the RST was not its own. Octets on the SYN were not
+ * looked at before, so that they come once. */
+static void test_fast_open_rst(void **state)
+{
+	(void)state;
+	for (int in_line = 0; in_line < 2; in_line++) {
+		struct bench *b = bench_open(config(in_line));
+
+		b->fast_open = true;
+		bench_send(b, CLIENT, TCP_SYN, 0, 0, "early", 5);
+		b->fast_open = false;
+		assert_true(bench_send(b, SERVER, TCP_RST | TCP_ACK, 0, 1, NULL, 0));
+		expect(b, NULL, STREAM_CLOSED);
+		bench_got(b, CLIENT, "");
+		assert_true(bench_send(b, SERVER, TCP_SYN | TCP_ACK, 0, 6, NULL, 0));
+		expect(b, "suspected_rst_inject", STREAM_SYN_RECV);
+		bench_got(b, CLIENT, "early");
+		bench_close(b);
+	}
+}
+
 static void test_window(void **state)
 {
 	struct bench *b = bench_open(config(true));
@@ -618,18 +639,18 @@ static void test_flow_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_established),	  cmocka_unit_test(test_handshake_wrong),
-		cmocka_unit_test(test_repeated_syn),	  cmocka_unit_test(test_syn_flood),
-		cmocka_unit_test(test_other_synack),	  cmocka_unit_test(test_4way),
-		cmocka_unit_test(test_fast_open),	  cmocka_unit_test(test_window),
-		cmocka_unit_test(test_established_wrong), cmocka_unit_test(test_close_server),
-		cmocka_unit_test(test_close_client),	  cmocka_unit_test(test_close_both),
-		cmocka_unit_test(test_fin_wrong),	  cmocka_unit_test(test_rst),
-		cmocka_unit_test(test_rst_policy),	  cmocka_unit_test(test_keepalive),
-		cmocka_unit_test(test_zero_window),	  cmocka_unit_test(test_timestamps),
-		cmocka_unit_test(test_midstream),	  cmocka_unit_test(test_async),
-		cmocka_unit_test(test_rst_injected),	  cmocka_unit_test(test_reuse),
-		cmocka_unit_test(test_flow_table),
+		cmocka_unit_test(test_established),  cmocka_unit_test(test_handshake_wrong),
+		cmocka_unit_test(test_repeated_syn), cmocka_unit_test(test_syn_flood),
+		cmocka_unit_test(test_other_synack), cmocka_unit_test(test_4way),
+		cmocka_unit_test(test_fast_open),    cmocka_unit_test(test_fast_open_rst),
+		cmocka_unit_test(test_window),	     cmocka_unit_test(test_established_wrong),
+		cmocka_unit_test(test_close_server), cmocka_unit_test(test_close_client),
+		cmocka_unit_test(test_close_both),   cmocka_unit_test(test_fin_wrong),
+		cmocka_unit_test(test_rst),	     cmocka_unit_test(test_rst_policy),
+		cmocka_unit_test(test_keepalive),    cmocka_unit_test(test_zero_window),
+		cmocka_unit_test(test_timestamps),   cmocka_unit_test(test_midstream),
+		cmocka_unit_test(test_async),	     cmocka_unit_test(test_rst_injected),
+		cmocka_unit_test(test_reuse),	     cmocka_unit_test(test_flow_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
