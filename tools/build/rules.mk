@@ -30,33 +30,49 @@ $(O)/core.elf: $(CORE_OBJ) arch/x86/core.lds tools/build/check-elf
 # The library of regular expressions, for what has them: $(1) the program, $(2) the folder.
 REGEX_LIB = $(if $(filter ids/rules/regex.c,$($(1)_SRC)),$(O)/$(2)/libpcre2.a)
 
+# What many programs of the host share is compiled once for each set of flags: $(1) the set, $(2) compiler and
+# flags. Programs link the objects: $(call SHARED,program,set) beside $(call OWN,program), their other sources.
+SHARED_SRC := $(sort $(IDS_SRC) $(VIGILC_SRC))
+SHARED = $(patsubst %.c,$(O)/obj/$(2)/%.o,$(filter $(SHARED_SRC),$($(1)_SRC)))
+OWN = $(filter-out $(SHARED_SRC),$($(1)_SRC))
+define SHARED_RULE
+$(O)/obj/$(1)/%.o: %.c
+	@mkdir -p $$(@D)
+	@echo '  CC  $(1)   $$<'
+	$$(Q)$(2) -MMD -MP -MF $$(basename $$@).d -c $$< -o $$@
+-include $(SHARED_SRC:%.c=$(O)/obj/$(1)/%.d)
+endef
+FUZZ_CC = clang $(HOST_CFLAGS) -Wno-unknown-warning-option -fno-sanitize-recover=all
+$(eval $(call SHARED_RULE,unit,$$(CC) $$(HOST_CFLAGS) $$(SANITIZE)))
+$(eval $(call SHARED_RULE,fuzz,$$(FUZZ_CC) -fsanitize=fuzzer-no-link$(,)address$(,)undefined))
+$(eval $(call SHARED_RULE,tool,$$(CC) $$(HOST_CFLAGS) -O2))
+
 # --- unit tests: cmocka, ASan + UBSan ---------------------------------------------------------------
 define UNIT_RULE
-$(O)/unit/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),host) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
+$(O)/unit/$(1): $$(call OWN,$(1)) $$(call SHARED,$(1),unit) $$($(1)_DEPS) $(call REGEX_LIB,$(1),host) $$(wildcard hv/*.h arch/x86/*.h arch/x86/*/*.h net/*/*.h ids/*.h ids/*/*.h tests/unit/*.h)
 	@mkdir -p $$(@D)
 	@echo '  CC  unit   $(1)'
-	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ -lcmocka $$($(1)_LIBS) $(call REGEX_LIB,$(1),host)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $$(SANITIZE) $$($(1)_CFLAGS) $$(call OWN,$(1)) $$(call SHARED,$(1),unit) -o $$@ -lcmocka $$($(1)_LIBS) $(call REGEX_LIB,$(1),host)
 endef
 $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 UNIT_BIN := $(addprefix $(O)/unit/,$(UNIT_TESTS))
 
 # --- fuzzers: libFuzzer (clang) ---------------------------------------------------------------------
 define FUZZ_RULE
-$(O)/fuzz/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),fuzz)
+$(O)/fuzz/$(1): $$(call OWN,$(1)) $$(call SHARED,$(1),fuzz) $$($(1)_DEPS) $(call REGEX_LIB,$(1),fuzz)
 	@mkdir -p $$(@D)
 	@echo '  CC  fuzz   $(1)'
-	$$(Q)clang $$(HOST_CFLAGS) -Wno-unknown-warning-option -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),fuzz)
+	$$(Q)$$(FUZZ_CC) -fsanitize=fuzzer,address,undefined $$($(1)_CFLAGS) $$(call OWN,$(1)) $$(call SHARED,$(1),fuzz) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),fuzz)
 endef
 $(foreach t,$(FUZZERS),$(eval $(call FUZZ_RULE,$(t))))
 FUZZ_BIN := $(addprefix $(O)/fuzz/,$(FUZZERS))
 
 # --- host tools -------------------------------------------------------------------------------------
 define TOOL_RULE
-$(O)/tools/$(1): $$($(1)_SRC) $$($(1)_DEPS) $(call REGEX_LIB,$(1),tools) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
+$(O)/tools/$(1): $$(call OWN,$(1)) $$(call SHARED,$(1),tool) $$($(1)_DEPS) $(call REGEX_LIB,$(1),tools) $$(wildcard hv/*.h ids/*.h ids/*/*.h net/stack/*.h)
 	@mkdir -p $$(@D)
 	@echo '  CC  tool   $(1)'
-	$$(Q)$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$($(1)_SRC) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),tools)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) -O2 $$($(1)_CFLAGS) $$(call OWN,$(1)) $$(call SHARED,$(1),tool) -o $$@ $$($(1)_LIBS) $(call REGEX_LIB,$(1),tools)
 endef
 $(foreach t,$(HOST_TOOLS),$(eval $(call TOOL_RULE,$(t))))
 TOOL_BIN := $(addprefix $(O)/tools/,$(HOST_TOOLS))
