@@ -48,7 +48,7 @@ IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
 IDS_TESTS := test_rules test_rules_bytes test_rules_pcre test_transform test_blob test_matcher test_packet test_eve test_engine test_defrag test_headers test_tunnel
 UNIT_TESTS += $(IDS_TESTS)
 # Tests of the matcher alone have a bench around it.
-BENCH_TESTS := test_rules_data test_rules_buffers test_rules_header test_rules_snort test_rules_state
+BENCH_TESTS := test_rules_mix test_rules_buffers test_rules_header test_rules_snort test_rules_state
 UNIT_TESTS += $(BENCH_TESTS)
 $(foreach t,$(BENCH_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/rule_bench.c $(IDS_WORLD)) \
 	$(eval $(t)_DEPS := tests/unit/rule_bench.h $(vigilc_DEPS)))

@@ -61,7 +61,7 @@ struct look {
 	uint64_t now_ns;		    /* Unix time */
 	enum app_proto proto;		    /* of the flow, as far as it is known */
 	enum app_proto said;		    /* as found in this direction alone */
-	bool detected;			    /* with this packet, in one direction */
+	bool detected;			    /* since the last packet of this direction */
 	bool in_stream; /* the packet's payload has become part of the stream: it is looked at there
 			 */
 	/* For streams and transactions: the latest octets of the stream in this direction, and the

@@ -21,15 +21,15 @@ uint64_t matcher_size(const struct blob *b)
 	       state_size(b) + ((uint64_t)b->count[BLOB_PATTERNS] + 1) * sizeof(uint32_t);
 }
 
-void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
+bool matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
 		  struct ids_stats *stats)
 {
 	uint8_t *at = memory;
 
 	*m = (struct matcher){.blob = b, .stats = stats};
-	/* First, for its memory is aligned best. */
-	if (scratch_size(b))
-		m->scratch = scratch_init(at, b, stats);
+	/* First: it asks for more alignment than the others. */
+	if (scratch_size(b) && !(m->scratch = scratch_init(at, b, stats)))
+		return false;
 	at += scratch_size(b);
 	candidates_init(&m->candidates, at, b->count[BLOB_RULES]);
 	at += candidates_size(b->count[BLOB_RULES]);
@@ -40,6 +40,7 @@ void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_
 		state_init(&m->state, at, seed, stats);
 	at += state_size(b);
 	m->pattern_seen = (uint32_t *)(void *)at;
+	return true;
 }
 
 static unsigned direction(const struct look *look)

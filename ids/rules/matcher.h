@@ -68,8 +68,9 @@ struct matcher_tx {
 /* Octets of memory for matcher_init; `b` is checked, here and below. */
 uint64_t matcher_size(const struct blob *b);
 /* `memory`: matcher_size() zeroed octets, 16-byte aligned. `seed`: random, for what is remembered
- * of hosts and flows. */
-void matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
+ * of hosts and flows. False: no room for the regular expressions' library (never with our sizes).
+ */
+bool matcher_init(struct matcher *m, const struct blob *b, void *memory, uint64_t seed,
 		  struct ids_stats *stats);
 
 /* The packet itself: headers, and the payload where rules look at packets. Call it before the

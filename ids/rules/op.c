@@ -38,16 +38,15 @@ const struct op ops[OP_KINDS] = {
 			  .effect = threshold_effect,
 			  .remembers = true},
 	[OP_TAG] = {.name = "tag", .check = tag_check, .effect = tag_effect, .remembers = true},
+	[OP_PROCESS] = {.name = "process", .check = process_check, .packet = process_packet},
 	[OP_PCRE] = {.name = "pcre", .check = pcre_check, .payload = pcre_payload},
 	[OP_BYTE_TEST] = {"byte_test", .check = bytes_check, .payload = byte_test_payload},
 	[OP_BYTE_JUMP] = {"byte_jump", .check = bytes_check, .payload = byte_jump_payload},
 	[OP_BYTE_EXTRACT] = {"byte_extract", .check = bytes_check, .payload = byte_extract_payload},
 	[OP_BYTE_MATH] = {"byte_math", .check = bytes_check, .payload = byte_math_payload},
 	[OP_ISDATAAT] = {"isdataat", .check = isdataat_check, .payload = isdataat_payload},
-	[OP_BSIZE] = {.name = "bsize", .check = number_check, .payload = bsize_payload},
 	[OP_BASE64_DECODE] = {"base64_decode", .check = base64_check, .payload = base64_payload},
 	[OP_TRANSFORM] = {"transform", .check = transform_check, .payload = transform_payload},
-	[OP_PROCESS] = {.name = "process", .check = process_check, .packet = process_packet},
 };
 
 enum inspect_result inspect_from(struct inspect *in, const struct blob_op *op, uint32_t cursor)

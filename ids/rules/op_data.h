@@ -65,7 +65,7 @@ enum inspect_result byte_extract_payload(struct inspect *in, const struct blob_o
 enum inspect_result byte_math_payload(struct inspect *in, const struct blob_op *op,
 				      uint32_t cursor);
 
-/* OP_ISDATAAT: arg 0 the place, or a variable. OP_BSIZE: a number condition on the length. */
+/* OP_ISDATAAT: arg 0 the place, or a variable. */
 #define ISDATAAT_F_RELATIVE 0x0001
 #define ISDATAAT_F_NEGATED  0x0002
 #define ISDATAAT_F_VAR	    0x0004
@@ -73,7 +73,6 @@ enum inspect_result byte_math_payload(struct inspect *in, const struct blob_op *
 
 const char *isdataat_check(const struct blob *b, const struct blob_op *op);
 enum inspect_result isdataat_payload(struct inspect *in, const struct blob_op *op, uint32_t cursor);
-enum inspect_result bsize_payload(struct inspect *in, const struct blob_op *op, uint32_t cursor);
 
 /* OP_BASE64_DECODE: arg 0 octets to decode at most (0: all), 1 offset. */
 #define BASE64_F_RELATIVE 0x0001

@@ -1,4 +1,4 @@
-/* isdataat, bsize: how much data there is. */
+/* isdataat: is there data? */
 #include "ids/rules/op.h"
 
 const char *isdataat_check(const struct blob *b, const struct blob_op *op)
@@ -23,15 +23,6 @@ enum inspect_result isdataat_payload(struct inspect *in, const struct blob_op *o
 	else
 		there = place < in->buffer_at + in->buffer_len;
 	if (there == (bool)(op->flags & ISDATAAT_F_NEGATED))
-		return INSPECT_NO;
-	return inspect_from(in, op + 1, cursor);
-}
-
-enum inspect_result bsize_payload(struct inspect *in, const struct blob_op *op, uint32_t cursor)
-{
-	bool inside = in->buffer_len >= op->arg[0] && in->buffer_len <= op->arg[1];
-
-	if (inside == (bool)(op->flags & NUMBER_F_NOT))
 		return INSPECT_NO;
 	return inspect_from(in, op + 1, cursor);
 }

@@ -42,7 +42,7 @@ enum inspect_result transform_payload(struct inspect *in, const struct blob_op *
 	struct inspect before = *in;
 	/* Of what an earlier transform has made a part may be in use: write into the other one. */
 	uint8_t *first = in->scratch->transform[0];
-	bool in_first = in->buffer >= first && in->buffer < first + SCRATCH_OCTETS;
+	bool in_first = (uintptr_t)in->buffer - (uintptr_t)first < SCRATCH_OCTETS;
 	uint8_t *out = in->scratch->transform[in_first];
 	enum inspect_result r;
 

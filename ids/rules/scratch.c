@@ -40,7 +40,7 @@ size_t scratch_size(const struct blob *b)
 		return 0;
 	return ROUND(sizeof(struct scratch)) + n.base64 * SCRATCH_OCTETS +
 	       n.transform * 2 * SCRATCH_OCTETS +
-	       ROUND(n.patterns ? regex_size(n.patterns, SCRATCH_CACHE) : 0);
+	       (n.patterns ? regex_size(n.patterns, SCRATCH_CACHE) : 0);
 }
 
 /* Compile ahead until the cache is full; the others are compiled when they are needed. */

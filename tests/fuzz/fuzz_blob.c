@@ -29,7 +29,17 @@ static const char rules[] =
 	"process.uid:0; stream_size:both,>,1; sid:10;)\n"
 	"alert http any any -> any any (urilen:>2; file.data; content:\"a\"; "
 	"app-layer-event:http.missing_host_header; sid:11;)\n"
-	"alert ip any any -> any any (process.name; content:\"nc\"; sid:12;)\n";
+	"alert ip any any -> any any (process.name; content:\"nc\"; sid:12;)\n"
+	"alert http any any -> any any (http.uri; dotprefix; url_decode; "
+	"content:\"a\"; pcre:\"/b(c|B)/Ri\"; bsize:>2; sid:13;)\n"
+	"alert tcp any any -> any any (content:\"a\"; byte_extract:1,0,n,relative; "
+	"byte_jump:1,n,relative,post_offset -98; byte_test:1,<,n,0; isdataat:!n; "
+	"content:\"d\"; within:n; sid:14;)\n"
+	"alert udp any any -> any any (content:\"x\"; base64_decode:relative; "
+	"base64_data; pcre:\"/./\"; byte_math:bytes 1, offset 0, oper +, rvalue 1, "
+	"result m; content:!\"b\"; offset:m; sid:15;)\n"
+	"alert udp any any -> any any (pcrexform:\"b(.*)\"; xor:\"0b\"; "
+	"content:!\"c\"; pcre:!\"/zz/\"; sid:16;)\n";
 
 static const uint8_t udp4[] = {
 	2, 0, 0, 0,  0,	 1,  2,	  0,   0,   0,	 0,   2,   8,	0,   0x45, 0,	0,   40,

@@ -102,7 +102,7 @@ static inline void fuzz_looks(const void *data, size_t size, const uint8_t *fram
 	REQUIRE(blob_open(&b, data, size) == NULL);
 	REQUIRE(packet_decode(&p, frame, frame_len, IDS_LINK_ETHERNET, false, &stats));
 	memory = calloc(1, (size_t)matcher_size(&b));
-	matcher_init(&m, &b, memory, 99, &stats);
+	REQUIRE(matcher_init(&m, &b, memory, 99, &stats));
 	for (unsigned i = 0; i < 4; i++) {
 		struct matches out = {.count = 0};
 

@@ -56,7 +56,7 @@ struct bench *bench_open_blob(void *blob, size_t len)
 	b->data = blob;
 	assert_null(blob_open(&b->blob, b->data, len));
 	b->memory = calloc(1, (size_t)matcher_size(&b->blob));
-	matcher_init(&b->matcher, &b->blob, b->memory, 4711, &b->stats);
+	assert_true(matcher_init(&b->matcher, &b->blob, b->memory, 4711, &b->stats));
 	b->flow.id = 12345;
 	b->ref = (struct flow_ref){.flow = &b->flow, .to_server = true, .established = true};
 	b->source = (struct rule_source){

@@ -305,11 +305,11 @@ static enum inspect_result inspect_one(struct inspect *in, const struct blob_op 
 
 static void test_bsize(void **state)
 {
-	struct blob_op op = {.kind = OP_BSIZE, .arg = {3, 5}};
+	struct blob_op op = {.kind = OP_BUFFER_LENGTH, .arg = {3, 5}};
 	struct inspect in = {0};
 
 	(void)state;
-	assert_null(ops[OP_BSIZE].check(NULL, &op));
+	assert_null(ops[OP_BUFFER_LENGTH].check(NULL, &op));
 	assert_int_equal(inspect_one(&in, &op, "abc", 0), INSPECT_MATCH);
 	assert_int_equal(inspect_one(&in, &op, "abcde", 0), INSPECT_MATCH);
 	assert_int_equal(inspect_one(&in, &op, "ab", 0), INSPECT_NO);
@@ -318,7 +318,7 @@ static void test_bsize(void **state)
 	assert_int_equal(inspect_one(&in, &op, "abc", 0), INSPECT_NO);
 	assert_int_equal(inspect_one(&in, &op, "", 0), INSPECT_MATCH);
 	op.arg[0] = 6;
-	assert_non_null(ops[OP_BSIZE].check(NULL, &op));
+	assert_non_null(ops[OP_BUFFER_LENGTH].check(NULL, &op));
 }
 
 static void test_stream_places(void **state)

@@ -75,9 +75,9 @@ static const struct rule_refusal refused[] = {
 	{"pcre:\"/a/q\";", "unknown flag q"},
 	{"pcre:\"/a/, user\";", "bad capture user"},
 	{"pcre:\"/a/, flow:\";", "bad capture"},
-	{"pcre:\"/a/UB\";", "buffer http.uri"},
+	{"pcre:\"/a/UB\";", "contradicts the buffer"},
+	{"pcre:\"/a/U\";", "TCP application in a rule for another protocol"},
 	{"pcre:\"/a/BU\";", "contradict"},
-	{"pcre:/a/;", "quotes"},
 	{"pcre;", "needs a value"},
 };
 

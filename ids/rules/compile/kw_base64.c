@@ -36,6 +36,8 @@ bool kw_base64_decode(struct parse *p, char *value, bool negated)
 	(void)negated;
 	if (!o)
 		return false;
+	if (o->op.buffer == APP_BASE64_DATA)
+		return refuse(p, "base64_decode of base64_data");
 	for (char *word = value ? strtok_r(value, ",", &save) : NULL; word;
 	     word = strtok_r(NULL, ",", &save))
 		if (!option(p, o, trim(word)))

@@ -55,7 +55,7 @@ static bool modify(struct parse *p, const char *name, enum app_buffer buffer)
 
 	if (!o)
 		return false;
-	if (r->buffer != APP_PAYLOAD || o->op.buffer != APP_PAYLOAD)
+	if (r->buffer != APP_PAYLOAD || o->op.buffer != APP_PAYLOAD || r->transform.any)
 		return refuse(p, "%s behind a content that looks into another buffer", name);
 	if (!rule_set_buffer(p, buffer))
 		return false;
@@ -90,11 +90,13 @@ bool kw_buffer(struct parse *p, const char *name, const char *value)
 static bool content_in(struct parse *p, enum app_buffer buffer, char *value, bool negated)
 {
 	struct rule *r = p->rule;
+	struct rule_transform transform = r->transform;
 	uint8_t before = r->buffer, instance = r->instance;
 	bool ok = rule_set_buffer(p, buffer) && kw_content(p, value, negated);
 
 	r->buffer = before;
 	r->instance = instance;
+	r->transform = transform;
 	return ok;
 }
 
@@ -141,5 +143,6 @@ bool kw_urilen(struct parse *p, char *value, bool negated)
 		return false;
 	o->op.buffer = (uint8_t)buffer;
 	o->instance = 0;
+	o->transform = (struct rule_transform){0};
 	return parse_range(p, "urilen", trim(value), 0xffff, &o->op);
 }

@@ -267,21 +267,18 @@ static bool finish_one(struct parse *p, struct rule_op *o)
 	return true;
 }
 
-/* What a relative condition is relative to: it may have to find another place. */
+/* What a relative condition is relative to, within its group: it may have to find another place. */
 static void tell_before(struct rule *r, size_t i)
 {
 	const struct rule_op *o = &r->op[i];
 
 	while (i-- > 0) {
-		struct blob_op *b = &r->op[i].op;
+		struct rule_op *b = &r->op[i];
+		bool pcre = b->op.kind == OP_PCRE;
 
-		if (b->buffer != o->op.buffer || r->op[i].instance != o->instance)
+		if ((!pcre && b->op.kind != OP_CONTENT) || !rule_same_group(b, o))
 			continue;
-		if (b->kind == OP_TRANSFORM)
-			return; /* places count anew behind it */
-		if (b->kind != OP_CONTENT && b->kind != OP_PCRE)
-			continue;
-		b->flags |= b->kind == OP_PCRE ? PCRE_F_RELATIVE_NEXT : CONTENT_F_RELATIVE_NEXT;
+		b->op.flags |= pcre ? PCRE_F_RELATIVE_NEXT : CONTENT_F_RELATIVE_NEXT;
 		return;
 	}
 }

@@ -66,26 +66,16 @@ static int buffer_of(char letter)
 static bool set_buffer(struct parse *p, struct rule_op *o, char letter)
 {
 	int buffer = buffer_of(letter);
-	struct rule *r = p->rule;
-	uint8_t before = r->buffer, instance = r->instance;
-	bool transformed = r->transformed;
 
 	if (buffer < 0)
 		return refuse(p, "pcre: unknown flag %c", letter);
-	if (o->op.buffer != APP_PAYLOAD && o->op.buffer != buffer)
-		return refuse(p, "pcre: flag %c contradicts the buffer before it", letter);
 	if (o->op.buffer == buffer)
 		return true;
-	if (!rule_set_buffer(p, (enum app_buffer)buffer))
-		return false;
-	o->op.buffer = r->buffer;
-	o->instance = r->instance;
-	o->transformed = false;
-	/* What follows looks where it did. */
-	r->buffer = before;
-	r->instance = instance;
-	r->transformed = transformed;
-	return true;
+	if (o->op.buffer != APP_PAYLOAD || o->transform.any)
+		return refuse(p, "pcre: flag %c contradicts the buffer before it", letter);
+	o->op.buffer = (uint8_t)buffer;
+	o->instance = 0;
+	return rule_set_proto(p, "pcre", (enum app_proto)app_buffers[buffer].proto);
 }
 
 static bool set_flag(struct parse *p, struct rule_op *o, char letter, bool *raw)
@@ -181,7 +171,8 @@ bool kw_pcre(struct parse *p, char *value, bool negated)
 	if (!pcre_compiles(p, "pcre", pattern, len, &o->op.arg[PCRE_OPTIONS]))
 		return false;
 	o->bytes = (uint8_t *)copy_text(pattern, len);
-	o->len = o->op.arg[PCRE_LENGTH] = (uint32_t)len;
+	o->len = (uint32_t)len;
+	o->op.arg[PCRE_LENGTH] = (uint32_t)len;
 	if (negated)
 		o->op.flags |= PCRE_F_NEGATED;
 	return true;

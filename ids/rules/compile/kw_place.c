@@ -6,13 +6,28 @@
 #include "ids/rules/compile/keywords.h"
 #include "ids/rules/compile/text.h"
 
+/* Has it a place that others may be relative to (Suricata)? */
+static bool has_place(const struct rule_op *o)
+{
+	const uint32_t kinds = 1u << OP_CONTENT | 1u << OP_PCRE | 1u << OP_BYTE_TEST |
+			       1u << OP_BYTE_JUMP | 1u << OP_BYTE_EXTRACT | 1u << OP_BYTE_MATH |
+			       1u << OP_ISDATAAT;
+
+	return kinds >> o->op.kind & 1;
+}
+
 void rule_set_relative(struct parse *p, struct rule_op *o)
 {
 	o->relative = true;
-	if (o->op.buffer == APP_PAYLOAD && o > p->rule->op && ops[o[-1].op.kind].payload) {
-		o->op.buffer = o[-1].op.buffer;
-		o->instance = o[-1].instance;
-	}
+	if (p->rule->buffer != APP_PAYLOAD || p->rule->transform.any)
+		return;
+	for (const struct rule_op *before = o; before-- != p->rule->op;)
+		if (has_place(before)) {
+			o->op.buffer = before->op.buffer;
+			o->instance = before->instance;
+			o->transform = before->transform;
+			return;
+		}
 }
 
 bool rule_is_name(const char *text)
@@ -97,7 +112,7 @@ bool kw_isdataat(struct parse *p, char *value, bool negated)
 
 bool kw_bsize(struct parse *p, char *value, bool negated)
 {
-	struct rule_op *o = rule_add_op(p, OP_BSIZE);
+	struct rule_op *o = rule_add_op(p, OP_BUFFER_LENGTH);
 
 	(void)negated;
 	if (!o)

@@ -8,23 +8,30 @@
 #include "ids/rules/compile/text.h"
 #include "ids/rules/transform.h"
 
+/* Is its output the same but for the case of letters? */
+static bool keeps_letters(enum transform_kind kind)
+{
+	return kind == TRANSFORM_TO_LOWERCASE || kind == TRANSFORM_TO_UPPERCASE ||
+	       kind == TRANSFORM_HEADER_LOWERCASE;
+}
+
 static bool add(struct parse *p, enum transform_kind kind, uint8_t *argument, size_t len)
 {
 	struct rule *r = p->rule;
 	struct rule_op *o;
 
-	/* What looks into the buffer as it is, is another group. */
-	if (!r->transformed)
-		r->instance = ++r->instances;
-	o = rule_add_op(p, OP_TRANSFORM);
-	if (!o) {
+	/* What looks into the buffer as it was is another group. */
+	if ((!r->transform.any && !rule_new_group(p)) || !(o = rule_add_op(p, OP_TRANSFORM))) {
 		free(argument);
 		return false;
 	}
 	o->bytes = argument;
-	o->len = o->op.arg[TRANSFORM_LENGTH] = (uint32_t)len;
+	o->len = (uint32_t)len;
+	o->op.arg[TRANSFORM_LENGTH] = (uint32_t)len;
 	o->op.arg[TRANSFORM_KIND] = kind;
-	r->transformed = true;
+	r->transform.any = true;
+	r->transform.dots = (uint8_t)(r->transform.dots + (kind == TRANSFORM_DOTPREFIX));
+	r->transform.opaque |= !(kind == TRANSFORM_DOTPREFIX || keeps_letters(kind));
 	return true;
 }
 

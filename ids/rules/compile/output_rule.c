@@ -15,21 +15,19 @@ static unsigned string_argument(const struct blob_op *op)
 /* Equal expressions have one index, so that they are compiled once. False: too many. */
 static bool write_regex(struct output *o, struct rule_op *c)
 {
-	uint32_t len = c->len;
-	uint32_t options = c->op.kind == OP_PCRE ? c->op.arg[PCRE_OPTIONS] : 0;
+	uint32_t options = c->op.kind == OP_PCRE ? c->op.arg[PCRE_OPTIONS] : 0, i;
 	const uint8_t *strings = o->section[BLOB_STRINGS].at;
-	uint32_t i;
 
 	for (i = 0; i < o->regex_count; i++)
-		if (o->regex[i].text.size == len && o->regex[i].options == options &&
-		    memcmp(strings + o->regex[i].text.offset, c->bytes, len) == 0)
+		if (o->regex[i].text.size == c->len && o->regex[i].options == options &&
+		    memcmp(strings + o->regex[i].text.offset, c->bytes, c->len) == 0)
 			break;
 	if (i == REGEX_MAX_INDEX)
 		return false;
 	if (i == o->regex_count) {
 		o->regex = grow(o->regex, (i + 1) * sizeof(*o->regex));
 		o->regex[o->regex_count++] =
-			(struct output_regex){output_string(o, c->bytes, len), options};
+			(struct output_regex){output_string(o, c->bytes, c->len), options};
 	}
 	c->op.arg[PCRE_STRING] = o->regex[i].text.offset;
 	c->op.arg[PCRE_INDEX] = i;
@@ -42,10 +40,12 @@ static bool write_op(struct output *o, struct rule_op *c, bool group)
 	c->op.buffer = (uint8_t)(ops[c->op.kind].payload ? c->op.buffer : 0);
 	if (group)
 		c->op.buffer |= BLOB_OP_GROUP;
-	if (has_pattern(&c->op) && !write_regex(o, c))
-		return false;
-	if (c->bytes && !has_pattern(&c->op))
+	if (has_pattern(&c->op)) {
+		if (!write_regex(o, c))
+			return false;
+	} else if (c->bytes) {
 		c->op.arg[string_argument(&c->op)] = output_string(o, c->bytes, c->len).offset;
+	}
 	bytes_add(&o->section[BLOB_OPS], &c->op, sizeof(c->op));
 	return true;
 }
@@ -53,14 +53,13 @@ static bool write_op(struct output *o, struct rule_op *c, bool group)
 /* All of the group that begins with the i-th. */
 static bool write_group(struct output *o, struct rule *r, size_t i)
 {
-	uint8_t buffer = r->op[i].op.buffer, instance = r->op[i].instance;
+	const struct rule_op begin = r->op[i];
 	bool first = true;
 
 	for (; i < r->op_count; i++) {
 		struct rule_op *c = &r->op[i];
 
-		if (!ops[c->op.kind].payload || c->written || c->op.buffer != buffer ||
-		    c->instance != instance)
+		if (!ops[c->op.kind].payload || c->written || !rule_same_group(c, &begin))
 			continue;
 		if (!write_op(o, c, first))
 			return false;
@@ -173,14 +172,15 @@ static bool fast_pattern(const struct rule *r, struct output_rule *out)
 {
 	const struct rule_op *c = passes_fast_content(r);
 	struct mpm_pattern *p = &out->fast;
+	uint32_t from;
 
 	if (!c)
 		return false;
-	p->len = c->fast_len ? c->fast_len : c->op.arg[CONTENT_LENGTH];
+	passes_fast_part(c, &from, &p->len);
 	if (p->len > BLOB_MAX_PATTERN)
 		p->len = BLOB_MAX_PATTERN;
 	for (uint32_t i = 0; i < p->len; i++)
-		p->text[i] = lower(c->bytes[c->fast_from + i]);
+		p->text[i] = lower(c->bytes[from + i]);
 	out->fast_buffer = c->op.buffer;
 	return true;
 }

@@ -159,8 +159,23 @@ bool rule_set_buffer(struct parse *p, enum app_buffer buffer)
 	    !rule_set_proto(p, info->name, (enum app_proto)info->proto))
 		return false;
 	r->buffer = (uint8_t)buffer;
-	r->transformed = false;
-	r->instance = info->flags & APP_BUFFER_MANY ? ++r->instances : 0;
+	r->instance = 0;
+	r->transform = (struct rule_transform){0};
+	return !(info->flags & APP_BUFFER_MANY) || rule_new_group(p);
+}
+
+bool rule_same_group(const struct rule_op *a, const struct rule_op *b)
+{
+	return a->op.buffer == b->op.buffer && a->instance == b->instance;
+}
+
+bool rule_new_group(struct parse *p)
+{
+	struct rule *r = p->rule;
+
+	if (r->instances == UINT8_MAX)
+		return refuse(p, "too many uses of buffers");
+	r->instance = ++r->instances;
 	return true;
 }
 
@@ -186,7 +201,7 @@ struct rule_op *rule_add_op(struct parse *p, enum op_kind kind)
 	o->op.kind = (uint8_t)kind;
 	o->op.buffer = r->buffer;
 	o->instance = r->instance;
-	o->transformed = r->transformed;
+	o->transform = r->transform;
 	return o;
 }
 

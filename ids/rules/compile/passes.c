@@ -64,7 +64,8 @@ static bool has_place(const struct rule *r)
 		const struct rule_op *o = &r->op[i];
 
 		if (o->op.kind == OP_CONTENT && o->op.buffer == APP_PAYLOAD &&
-		    (o->op.arg[CONTENT_OFFSET] || o->op.arg[CONTENT_DEPTH]))
+		    (o->op.arg[CONTENT_OFFSET] || o->op.arg[CONTENT_DEPTH] ||
+		     o->op.flags & (CONTENT_F_OFFSET_VAR | CONTENT_F_DEPTH_VAR)))
 			return true;
 	}
 	return false;
@@ -191,9 +192,25 @@ static unsigned strength(const uint8_t *text, size_t len)
 	return sum;
 }
 
+/* What the buffer must hold, however it was transformed. Case makes no difference; a dot of
+ * dotprefix can be no more than the content's first octet. */
+void passes_fast_part(const struct rule_op *o, uint32_t *from, uint32_t *len)
+{
+	uint32_t end =
+		o->fast_len ? (uint32_t)o->fast_from + o->fast_len : o->op.arg[CONTENT_LENGTH];
+
+	*from = o->fast_from > o->transform.dots ? o->fast_from : o->transform.dots;
+	*len = *from < end ? end - *from : 0;
+}
+
 static bool may_be_fast(const struct rule *r, const struct rule_op *o)
 {
-	if (o->op.kind != OP_CONTENT || (o->op.flags & CONTENT_F_NEGATED) || o->transformed)
+	uint32_t from, len;
+
+	if (o->op.kind != OP_CONTENT || (o->op.flags & CONTENT_F_NEGATED) || o->transform.opaque)
+		return false;
+	passes_fast_part(o, &from, &len);
+	if (!len)
 		return false;
 	/* The payload of a rule on transactions is looked at only when these call for it. */
 	if (looks(r) & BLOB_RULE_TX)

@@ -13,3 +13,7 @@ uint64_t passes_buffers(const struct rule *r);
 /* The content whose octets go into the automaton, or NULL: of one that must be there, in a buffer
  * that has automata; the one that the rule names, else as Suricata chooses. */
 const struct rule_op *passes_fast_content(const struct rule *r);
+
+/* The part of a content that goes into the automaton: as the rule names it, without what transforms
+ * put before the buffer; *len 0: nothing is left. */
+void passes_fast_part(const struct rule_op *o, uint32_t *from, uint32_t *len);

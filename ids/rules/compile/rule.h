@@ -11,21 +11,31 @@
 
 #define RULE_MAX_META 64
 
+/* What transforms have made of the buffer that a condition looks into, as far as it concerns the
+ * automaton, which sees the buffer as it was. */
+struct rule_transform {
+	bool any;
+	bool opaque;  /* another text; otherwise the same but for its case and the dots */
+	uint8_t dots; /* put before it */
+};
+
 /* One condition: the blob's record, and what of it is not settled before the whole rule is read. */
 struct rule_op {
 	struct blob_op op;
-	uint8_t *bytes; /* content as written, names of bits: what goes into the strings */
+	uint8_t *bytes; /* content, pattern or argument as written, names of bits */
 	uint32_t len;	/* octets of it */
 	bool offset, depth, distance, within, starts; /* given for this content */
-	bool relative;	  /* to the content or pcre before it: finds another place if this fails */
-	bool transformed; /* looks into what a transform has made */
-	bool written;	  /* by the output */
-	bool fast;	  /* chosen by fast_pattern */
+	bool relative; /* to the content or pcre before it, which finds another place if this fails
+			*/
+	bool written;  /* by the output */
+	bool fast;     /* chosen by fast_pattern */
 	uint16_t fast_from, fast_len; /* part of it for the automaton; 0: all */
 	uint32_t depth_value;
 	/* Which of several uses of op.buffer, where each stands for a buffer of its own
-	 * (APP_BUFFER_MANY); else 0. Conditions with the same buffer and instance are a group. */
+	 * (APP_BUFFER_MANY, transforms); else 0. Conditions with the same buffer and instance are
+	 * a group. */
 	uint8_t instance;
+	struct rule_transform transform;
 };
 
 struct rule {
@@ -54,7 +64,7 @@ struct rule {
 	size_t meta_count;
 	char *var[INSPECT_VARS]; /* set by byte_extract and byte_math */
 	size_t var_count;
-	bool transformed; /* transforms stand before what follows; a sticky buffer ends them */
+	struct rule_transform transform; /* for what follows; a sticky buffer ends it */
 };
 
 /* A rule's text at work. */
@@ -77,6 +87,10 @@ void rule_free(struct rule *r);
 
 /* A new condition of `kind`, NULL (refused) if there are too many. */
 struct rule_op *rule_add_op(struct parse *p, enum op_kind kind);
+/* Do both look into the same buffer, as part of one group? */
+bool rule_same_group(const struct rule_op *a, const struct rule_op *b);
+/* What follows begins a group of its own; false (refused): there are too many. */
+bool rule_new_group(struct parse *p);
 /* Is there a condition of `kind`? */
 bool rule_has_op(const struct rule *r, enum op_kind kind);
 /* The buffer that conditions look into from here on; false (refused): not one of this rule's
