@@ -30,7 +30,8 @@ static int take_rules(struct ids *ids, const struct ids_ops *ops, const void *bl
 				((size_t)ids->blob.count[BLOB_RULES] + 1) * sizeof(struct limit));
 	if (!memory || !ids->limit)
 		return -ENOMEM;
-	matcher_init(&ids->matcher, &ids->blob, memory, ids->config.seed, &ids->stats);
+	if (!matcher_init(&ids->matcher, &ids->blob, memory, ids->config.seed, &ids->stats))
+		return -EINVAL;
 	ids->rules = true;
 	return 0;
 }

@@ -50,8 +50,8 @@ static struct turn turn_for(const struct ids *ids, struct flow *f, bool to_serve
 		make_up(other, f, to_server);
 		t.packet = other;
 		t.made_up = true;
+		t.ref = ref_of(f, to_server);
 	}
-	t.ref = ref_of(f, to_server);
 	return t;
 }
 

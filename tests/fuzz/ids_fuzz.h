@@ -19,7 +19,7 @@ struct fuzz_engine {
 	struct eve eve;
 	struct ids *ids;
 	uint64_t seq, last_seq, now_ns;
-	void *memory[8];
+	void *memory[16];
 	unsigned allocs;
 };
 
@@ -27,7 +27,7 @@ static inline void *fuzz_alloc(void *ctx, size_t size)
 {
 	struct fuzz_engine *f = ctx;
 
-	REQUIRE(f->allocs < 8);
+	REQUIRE(f->allocs < 16);
 	return f->memory[f->allocs++] = calloc(1, size ? size : 1);
 }
 

@@ -246,6 +246,18 @@ struct frame frame_tcp(const char *src, uint16_t sp, const char *dst, uint16_t d
 	return f;
 }
 
+void frame_set_place(struct frame *f, uint32_t seq, uint32_t ack)
+{
+	uint8_t *tcp = f->at + 14 + (f->at[12] == 0x08 ? 20 : 40);
+
+	for (unsigned i = 0; i < 4; i++) {
+		tcp[4 + i] = (uint8_t)(seq >> (24 - 8 * i));
+		tcp[8 + i] = (uint8_t)(ack >> (24 - 8 * i));
+	}
+	tcp[16] = tcp[17] = 0;
+	fix_upper(f, 16, true);
+}
+
 struct frame frame_icmp(const char *src, const char *dst, uint8_t type, uint8_t code,
 			const void *payload, size_t len)
 {

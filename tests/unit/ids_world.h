@@ -56,6 +56,8 @@ struct frame frame_udp(const char *src, uint16_t sp, const char *dst, uint16_t d
 		       const void *payload, size_t len);
 struct frame frame_tcp(const char *src, uint16_t sp, const char *dst, uint16_t dp, uint8_t flags,
 		       const void *payload, size_t len);
+/* Give a TCP segment its place in the connection. */
+void frame_set_place(struct frame *f, uint32_t seq, uint32_t ack);
 struct frame frame_icmp(const char *src, const char *dst, uint8_t type, uint8_t code,
 			const void *payload, size_t len);
 /* Any upper-layer protocol, `data` as it is. */

@@ -10,7 +10,7 @@
 static struct core core;
 static struct sentry *sentry;
 static struct fake *f;
-static void *blocks[48];
+static void *blocks[64];
 static unsigned nblocks;
 static char log_text[16384];
 static struct abi_hook set[ABI_HOOKS];
@@ -28,7 +28,7 @@ static uint64_t op_tsc(void *ctx)
 static void *op_alloc(void *ctx, size_t size)
 {
 	(void)ctx;
-	assert_true(nblocks < 48);
+	assert_true(nblocks < 64);
 	return blocks[nblocks++] = calloc(1, size);
 }
 

@@ -399,13 +399,13 @@ static void test_app_protocol(void **state)
 	bench_packet(b, &f);
 	bench_run_packet(b);
 	assert_int_equal(b->out.count, 0);
-	b->look.proto = APP_TLS;
+	b->look.proto = b->look.said = APP_TLS;
 	bench_run_packet(b);
 	assert_true(b->out.count == 1 && bench_hit(b, 1));
-	b->look.proto = APP_HTTP;
+	b->look.proto = b->look.said = APP_HTTP;
 	bench_run_packet(b);
 	assert_true(b->out.count == 2 && bench_hit(b, 2) && bench_hit(b, 4));
-	b->look.proto = APP_FAILED;
+	b->look.proto = b->look.said = APP_FAILED;
 	bench_run_packet(b);
 	assert_true(b->out.count == 2 && bench_hit(b, 2) && bench_hit(b, 3));
 	bench_close(b);

@@ -8,7 +8,7 @@
 
 static struct core core;
 static struct sentry *sentry;
-static void *blocks[32];
+static void *blocks[64];
 static unsigned nblocks;
 static char log_text[256];
 static uint64_t forgotten;
@@ -22,7 +22,7 @@ static uint64_t op_tsc(void *ctx)
 static void *op_alloc(void *ctx, size_t size)
 {
 	(void)ctx;
-	assert_true(nblocks < 32);
+	assert_true(nblocks < 64);
 	return blocks[nblocks++] = calloc(1, size);
 }
 

@@ -395,7 +395,7 @@ def follow(
 
 def command_deps() -> int:
     install(["build", "lab"])
-    for name in ("lwip", "newlib", "zlib"):
+    for name in ("lwip", "newlib", "zlib", "pcre2"):
         fetch(name)
     if qemu.unusable():
         say(f"lab: {bochs.choose().title}")
