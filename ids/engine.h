@@ -91,7 +91,7 @@ struct ids_stats {
 	uint64_t state_evicted;		/* bits, counters, thresholds thrown out while alive */
 	uint64_t conversations_evicted; /* flows not looked into any more, for others */
 	uint64_t transactions_untold;	/* no room to remember what rules have seen of them */
-	uint64_t overlaps_dropped;	/* segments that say otherwise than what was inspected */
+	uint64_t segments_dropped;	/* say otherwise than what was inspected, or could not be */
 	uint64_t pending_overflow;	/* rules given up that waited for more of a stream */
 };
 

@@ -497,9 +497,10 @@ static void take_segment(struct ids *ids, struct turn *turn)
 {
 	stream_take(&ids->streams, turn->ref.flow, turn->packet, turn->ref.to_server, turn->now_ns,
 		    &turn->stream);
-	/* Another thing than was delivered: the target must not get it. */
-	if (turn->stream.different && ids->config.ips) {
-		ids->stats.overlaps_dropped++;
+	/* Another thing than was delivered, or what could not be kept until its turn: the target
+	 * must not get what was not looked at. */
+	if ((turn->stream.different || turn->stream.no_room) && ids->config.ips) {
+		ids->stats.segments_dropped++;
 		engine_tell_drop(ids, turn, NULL, "stream error");
 		turn->verdict = IDS_DROP;
 	}
@@ -587,6 +588,7 @@ static int create_streams(struct ids *ids, const struct ids_ops *ops)
 		return -ENOMEM;
 	stream_init(&ids->streams, memory, &config);
 	ids->flows.streams = &ids->streams;
+	ids->flows.midstream = config.midstream || config.async;
 	ids->flows.ended = conv_end;
 	ids->flows.ctx = ids;
 	return 0;

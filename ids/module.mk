@@ -45,7 +45,7 @@ vigil-replay_LIBS := -lpcap
 
 # Tests that need rules compile them; IDS_WORLD gives them an engine and frames.
 IDS_WORLD := tests/unit/ids_world.c $(VIGILC_SRC) $(IDS_SRC)
-IDS_TESTS := test_rules test_rules_bytes test_rules_pcre test_transform test_blob test_matcher test_packet test_eve test_engine test_defrag test_headers test_tunnel
+IDS_TESTS := test_rules test_rules_bytes test_rules_pcre test_transform test_blob test_matcher test_packet test_eve test_engine test_conversation test_defrag test_headers test_tunnel
 UNIT_TESTS += $(IDS_TESTS)
 # Tests of the matcher alone have a bench around it.
 BENCH_TESTS := test_rules_mix test_rules_buffers test_rules_header test_rules_snort test_rules_state

@@ -25,7 +25,6 @@ drop udp $HOME_NET any -> any 53 (msg:"evil"; content:"evil"; sid:1; rev:2;)
 alert udp any any -> $EXTERNAL_NET any (msg:"\\"quoted\\""; content:"|65 76|il"; nocase; sid:2;)
 """
 REFUSED = 'alert smtp any any -> any any (msg:"x"; sid:77;)\n'
-# Keywords that are still to come; a rule that has one counts as taken in the shares below.
 
 
 def shared_rules():
