@@ -19,12 +19,28 @@ static bool within_limit(struct ids *ids, struct limit *l, uint32_t *count, uint
 	return true;
 }
 
+/* As Suricata names them. */
+static const char *const app_names[APP_PROTOS] = {
+	[APP_HTTP] = "http", [APP_DNS] = "dns", [APP_TLS] = "tls", [APP_FAILED] = "failed"};
+
+static const char *app_name(const struct turn *turn)
+{
+	const struct flow *f = turn->ref.flow;
+	enum app_proto proto = conv_proto(f);
+
+	/* A datagram that is none of ours decides for both directions. */
+	if (proto == APP_UNKNOWN && f && f->key.proto == PROTO_UDP)
+		proto = conv_said(f, turn->ref.to_server);
+	return app_names[proto];
+}
+
 static struct eve_packet about(const struct ids *ids, const struct turn *turn)
 {
 	return (struct eve_packet){.config = &ids->config,
 				   .packet = turn->packet,
 				   .flow = &turn->ref,
-				   .now_ns = turn->now_ns};
+				   .now_ns = turn->now_ns,
+				   .app_proto = app_name(turn)};
 }
 
 static void tell_alert(struct ids *ids, const struct turn *turn, uint32_t index, bool blocked)

@@ -45,6 +45,8 @@ static void put_packet(struct json *j, const struct eve_packet *ep)
 		community_id(community, p, ep->config->community_seed);
 		json_str(j, "community_id", community);
 	}
+	if (ep->app_proto)
+		json_str(j, "app_proto", ep->app_proto);
 	if (ep->flow->flow)
 		json_str(j, "direction", ep->flow->to_server ? "to_server" : "to_client");
 }

@@ -15,6 +15,7 @@ struct eve_packet {
 	const struct packet *packet;
 	const struct flow_ref *flow;
 	uint64_t now_ns;
+	const char *app_proto; /* of the flow; NULL: not known */
 };
 
 /* A rule matched. `blocked`: and the frame is dropped for it. False: did not fit a line even
