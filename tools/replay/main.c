@@ -2,7 +2,7 @@
  *
  *   vigil-replay -r capture.pcap (-S file.rules ... | --blob FILE.vrb) -l DIR
  *                [-k none|all] [--simulate-ips] [--var NAME=VALUE] [--vars FILE] [--strict]
- *                [--set stream.midstream=true] [--stats]
+ *                [--set stream.(midstream|async-oneside|inline)=true] [--stats]
  *
  * Flags mean what they mean to Suricata: events are appended to DIR/eve.json; -k none takes every
  * checksum as good; --simulate-ips lets drop rules drop (their alerts say "blocked"). A capture
@@ -37,7 +37,7 @@ static void usage(FILE *to)
 	fputs("usage: vigil-replay -r CAPTURE (-S RULES ... | --blob FILE.vrb) -l DIR [-k "
 	      "none|all] "
 	      "[--simulate-ips] [--var NAME=VALUE] [--vars FILE] [--strict] [-q] [--stats] "
-	      "[--set stream.midstream=true|false]\n",
+	      "[--set stream.(midstream|async-oneside|inline)=true|false]\n",
 	      to);
 }
 
