@@ -71,28 +71,28 @@ struct ids_stats {
 	uint64_t pkts, bytes;			 /* frames and octets inspected */
 	uint64_t ethernet, vlan, vlan_qinq, arp; /* decoder.* */
 	uint64_t ipv4, ipv6, tcp, udp, icmpv4, icmpv6, other_ip;
-	uint64_t fragments;		/* IP fragments */
-	uint64_t rebuilt;		/* datagrams put together from them */
-	uint64_t defrag_timeouts;	/* given up unfinished */
-	uint64_t defrag_full;		/* pieces ignored and datagrams given up: no room */
-	uint64_t tunnels;		/* packets in packets */
-	uint64_t unknown_link;		/* EtherTypes not decoded */
-	uint64_t invalid;		/* frames whose headers do not hold together */
-	uint64_t bad_checksum;		/* IPv4, TCP, UDP or ICMP checksum wrong */
-	uint64_t alerts;		/* alert events written */
-	uint64_t alerts_suppressed;	/* alerts and drop events held back by the limit */
-	uint64_t alert_queue_overflow;	/* matches beyond IDS_ALERTS_PER_PACKET */
-	uint64_t inspection_limit;	/* rules given up after too many backtracking steps */
-	uint64_t pcre_limit;		/* searches given up: too much work, or no memory */
-	uint64_t eve_overflow;		/* events that did not fit a line */
-	uint64_t accepted, blocked;	/* verdicts */
-	uint64_t flows, flows_evicted;	/* flow table: created, thrown out while alive */
-	uint64_t candidates;		/* rules verified after the prefilter */
-	uint64_t state_evicted;		/* bits, counters, thresholds thrown out while alive */
-	uint64_t conversations_evicted; /* flows not looked into any more, for others */
-	uint64_t transactions_untold;	/* no room to remember what rules have seen of them */
-	uint64_t segments_dropped;	/* say otherwise than what was inspected, or could not be */
-	uint64_t pending_overflow;	/* rules given up that waited for more of a stream */
+	uint64_t fragments;		 /* IP fragments */
+	uint64_t rebuilt;		 /* datagrams put together from them */
+	uint64_t defrag_timeouts;	 /* given up unfinished */
+	uint64_t defrag_full;		 /* pieces ignored and datagrams given up: no room */
+	uint64_t tunnels;		 /* packets in packets */
+	uint64_t unknown_link;		 /* EtherTypes not decoded */
+	uint64_t invalid;		 /* frames whose headers do not hold together */
+	uint64_t bad_checksum;		 /* IPv4, TCP, UDP or ICMP checksum wrong */
+	uint64_t alerts;		 /* alert events written */
+	uint64_t alerts_suppressed;	 /* alerts and drop events held back by the limit */
+	uint64_t alert_queue_overflow;	 /* matches beyond IDS_ALERTS_PER_PACKET */
+	uint64_t inspection_limit;	 /* rules given up after too many backtracking steps */
+	uint64_t pcre_limit;		 /* searches given up: too much work, or no memory */
+	uint64_t eve_overflow;		 /* events that did not fit a line */
+	uint64_t accepted, blocked;	 /* verdicts */
+	uint64_t flows, flows_evicted;	 /* flow table: created, thrown out while alive */
+	uint64_t candidates;		 /* rules verified after the prefilter */
+	uint64_t state_evicted;		 /* bits, counters, thresholds thrown out while alive */
+	uint64_t conversations_evicted;	 /* flows not looked into any more, for others */
+	uint64_t transactions_forgotten; /* no room to remember what rules have seen of them */
+	uint64_t segments_dropped; /* say otherwise than what was inspected, or could not be */
+	uint64_t pending_overflow; /* rules given up that waited for more of a stream */
 };
 
 #define IDS_ALERTS_PER_PACKET 15 /* as Suricata's packet-alert-max default */

@@ -72,19 +72,42 @@ static void link_newest(struct ids *ids, struct conv *c)
 	ids->newest = c;
 }
 
+static void open_conv(struct ids *ids, struct conv *c, struct flow *f)
+{
+	c->flow = f;
+	c->older = c->newer = NULL;
+	for (unsigned d = 0; d < 2; d++) {
+		c->side[d].rules = (struct matcher_stream){0};
+		c->side[d].at = 0;
+		c->side[d].len = 0;
+		c->side[d].held_count = 0;
+	}
+	c->app = app_open(ids->app, c, f->key.proto == PROTO_TCP, f->key.cp, f->key.sp);
+	f->conv = c;
+}
+
+static void note_app(struct conv *c);
+
 /* Its last transactions are told by app_close(). */
-static void close_conv(struct ids *ids, struct conv *c)
+static void close_conv(struct conv *c)
 {
 	struct app_flow *app = c->app;
 
+	note_app(c);
 	c->app = NULL;
 	app_close(app);
 	c->flow->conv = NULL;
 	c->flow = NULL;
+}
+
+static void give_back(struct ids *ids, struct conv *c)
+{
 	unlink_conv(ids, c);
 	c->newer = ids->free_conv;
 	ids->free_conv = c;
 }
+
+static void finish(struct ids *ids, struct flow *f, bool over);
 
 /* The flow's, made if there is none. NULL: it was given up before. */
 static struct conv *conv_of(struct ids *ids, struct flow *f)
@@ -99,24 +122,15 @@ static struct conv *conv_of(struct ids *ids, struct flow *f)
 	if (f->unheard)
 		return NULL;
 	if (!ids->free_conv) {
-		struct conv *old = ids->oldest;
+		struct flow *old = ids->oldest->flow;
 
 		ids->stats.conversations_evicted++;
-		old->flow->unheard = true;
-		close_conv(ids, old);
+		old->unheard = true;
+		finish(ids, old, false);
 	}
 	c = ids->free_conv;
 	ids->free_conv = c->newer;
-	c->flow = f;
-	c->older = c->newer = NULL;
-	for (unsigned d = 0; d < 2; d++) {
-		c->side[d].rules = (struct matcher_stream){0};
-		c->side[d].at = 0;
-		c->side[d].len = 0;
-		c->side[d].held_count = 0;
-	}
-	c->app = app_open(ids->app, c, f->key.proto == PROTO_TCP, f->key.cp, f->key.sp);
-	f->conv = c;
+	open_conv(ids, c, f);
 	link_newest(ids, c);
 	return c;
 }
@@ -285,9 +299,10 @@ static struct tx_rules *rules_of(struct ids *ids, struct app_tx *tx)
 	if (r)
 		return r;
 	r = ids->free_tx;
-	if (!r) {
-		ids->stats.transactions_untold++;
-		return NULL;
+	if (!r) { /* looked at all the same, but as if for the first time */
+		ids->stats.transactions_forgotten++;
+		memset(&ids->spare_tx, 0, sizeof(ids->spare_tx));
+		return &ids->spare_tx;
 	}
 	ids->free_tx = r->next;
 	memset(r, 0, sizeof(*r));
@@ -307,6 +322,8 @@ static void forget_tx(struct ids *ids, struct app_tx *tx)
 	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
 
 	tx->user = TX_OVER;
+	if (!r)
+		return;
 	r->next = ids->free_tx;
 	ids->free_tx = r;
 }
@@ -422,9 +439,8 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 		act_or_hold(ids, c, &turn, &m, false);
 }
 
-/* What is known of the flow's protocol now; and if nothing of it is to be had (any more), that is
- * the end of it. */
-static void check_app(struct conv *c)
+/* What is known of the flow's protocol now. */
+static void note_app(struct conv *c)
 {
 	for (int d = 0; c->app && d < 2; d++) {
 		uint8_t said = (uint8_t)app_flow_proto_of(c->app, d);
@@ -432,10 +448,18 @@ static void check_app(struct conv *c)
 			c->flow->app_found[d] = true;
 		c->flow->app_said[d] = said;
 	}
-	if (!c->app || !app_flow_finished(c->app))
-		return;
-	c->flow->app_proto = (uint8_t)app_flow_proto(c->app);
+	if (c->app)
+		c->flow->app_proto = (uint8_t)app_flow_proto(c->app);
+}
+
+/* If nothing of the application layer is to be had (any more), that is the end of it. */
+static void check_app(struct conv *c)
+{
 	struct app_flow *app = c->app;
+
+	note_app(c);
+	if (!app || !app_flow_finished(app))
+		return;
 	c->app = NULL;
 	app_close(app);
 }
@@ -506,23 +530,25 @@ static void take_segment(struct ids *ids, struct turn *turn)
 	}
 }
 
+/* Each datagram speaks for itself: it has a conversation for as long as it is looked at, and takes
+ * none from the connections. */
 static void take_datagram(struct ids *ids, struct turn *turn)
 {
 	struct flow *f = turn->ref.flow;
 	const struct packet *p = turn->packet;
-	struct conv *c;
+	struct conv *c = &ids->datagram;
 
-	if (!p->payload_len || f->heard || !(c = conv_of(ids, f)))
+	if (!p->payload_len || f->heard)
 		return;
-	if (c->app)
-		app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);
-	if (c->app)
-		turn->app_events |= app_flow_events(c->app);
-	check_app(c);
-	if (!c->app) { /* of a flow that is none of ours nothing is kept */
-		f->heard = true;
-		close_conv(ids, c);
+	open_conv(ids, c, f);
+	if (!c->app) {
+		f->conv = NULL;
+		return;
 	}
+	app_datagram(c->app, turn->ref.to_server, p->payload, p->payload_len, turn->now_ns);
+	turn->app_events |= app_flow_events(c->app);
+	f->heard = app_flow_finished(c->app); /* none of ours */
+	close_conv(c);
 }
 
 void conv_packet(struct ids *ids, struct turn *turn)
@@ -539,28 +565,41 @@ void conv_packet(struct ids *ids, struct turn *turn)
 	else if (turn->packet->proto == PROTO_UDP && turn->packet->has_ports)
 		take_datagram(ids, turn);
 	ids->turn = NULL;
+	/* Its memory is better used for others. Otherwise what is held is told with what comes. */
+	if (turn->ref.flow->conv && ids->config.ips && stream_closed(&turn->ref.flow->tcp))
+		finish(ids, turn->ref.flow, true);
+}
+
+/* The conversation of a flow ends: what waits in it is told. `over`: so does the flow, and what
+ * waits in its streams is delivered before. */
+static void finish(struct ids *ids, struct flow *f, bool over)
+{
+	struct packet p;
+	struct turn turn = {
+		.packet = &p, .ref = ref_of(f, true), .now_ns = f->last_ns, .made_up = true};
+	struct turn *outer = ids->turn;
+	struct conv *c;
+
+	make_up(&p, f, true);
+	ids->turn = &turn;
+	if (over && f->key.proto == PROTO_TCP)
+		stream_end(&ids->streams, f);
+	c = f->conv;
+	for (int to_server = 0; c && to_server < 2; to_server++) {
+		turn.ref.to_server = to_server;
+		make_up(&p, f, to_server);
+		tell_held(ids, c, &turn);
+	}
+	if (c) {
+		close_conv(c);
+		give_back(ids, c);
+	}
+	ids->turn = outer;
 }
 
 void conv_end(void *ctx, struct flow *f)
 {
-	struct ids *ids = ctx;
-	struct packet p;
-	struct turn turn = {.packet = &p, .ref = ref_of(f, true), .made_up = true};
-	struct turn *outer = ids->turn;
-
-	make_up(&p, f, true);
-	turn.now_ns = f->last_ns;
-	ids->turn = &turn;
-	if (f->key.proto == PROTO_TCP)
-		stream_end(&ids->streams, f);
-	for (int to_server = 0; f->conv && to_server < 2; to_server++) {
-		turn.ref.to_server = to_server;
-		make_up(&p, f, to_server);
-		tell_held(ids, f->conv, &turn);
-	}
-	if (f->conv)
-		close_conv(ids, f->conv);
-	ids->turn = outer;
+	finish(ctx, f, true);
 }
 
 /* --- creation ------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ struct ids {
 	struct streams streams;
 	struct app *app;
 	struct conv *conv, *oldest, *newest, *free_conv;
-	struct tx_rules *free_tx;
+	struct conv datagram; /* of the datagram at work */
+	struct tx_rules *free_tx, spare_tx;
 	struct turn *turn;
 	struct limit *limit;	 /* per rule */
 	struct limit flow_limit; /* drop events of flows dropped before */

@@ -234,7 +234,7 @@ static const struct {
 	COUNTER("detect", "pcre_limit", pcre_limit),
 	COUNTER("detect", "pending_overflow", pending_overflow),
 	COUNTER("detect", "state_evicted", state_evicted),
-	COUNTER("detect", "transactions_untold", transactions_untold),
+	COUNTER("detect", "transactions_forgotten", transactions_forgotten),
 	COUNTER("detect", "eve_overflow", eve_overflow),
 	COUNTER("ips", "accepted", accepted),
 	COUNTER("ips", "blocked", blocked),

@@ -260,6 +260,37 @@ static void crowd(void **state)
 	world_close(w);
 }
 
+/* Datagrams take no conversation from connections. */
+static void quiet_crowd(void **state)
+{
+	static const uint8_t query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+				       "\x01"
+				       "a\x00\x00\x01\x00\x01";
+	struct ids_config config = {.link = IDS_LINK_ETHERNET, .ips = true, .conversations = 2};
+	struct world *w = world_open_config(WORD, config);
+
+	(void)state;
+	connect(w);
+	text(w, true, "the secret ");
+	for (uint16_t i = 0; i < 100; i++) {
+		struct frame f = frame_udp(CLIENT, (uint16_t)(6000 + i), SERVER, 53, query,
+					   sizeof(query) - 1);
+
+		world_send(w, &f);
+	}
+	text(w, true, "word");
+	assert_int_equal(world_alerts(w, 1), 1);
+	assert_int_equal(ids_stats(w->ids)->conversations_evicted, 0);
+	/* Nor do connections that are closed. */
+	for (int i = 0; i < 20; i++) {
+		connect(w);
+		text(w, true, "hello");
+		place(w, true, TCP_RST | TCP_ACK, next[1], "", 0);
+	}
+	assert_int_equal(ids_stats(w->ids)->conversations_evicted, 0);
+	world_close(w);
+}
+
 /* Ten thousand segments of one octet: a rule waits for the end of its pattern all the time. */
 static void octets(void **state)
 {
@@ -279,11 +310,12 @@ static void octets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_cut), cmocka_unit_test(out_of_order),
-		cmocka_unit_test(silent),    cmocka_unit_test(second_version),
-		cmocka_unit_test(dropped),   cmocka_unit_test(transactions),
-		cmocka_unit_test(datagrams), cmocka_unit_test(acknowledged),
-		cmocka_unit_test(crowd),     cmocka_unit_test(octets),
+		cmocka_unit_test(every_cut),   cmocka_unit_test(out_of_order),
+		cmocka_unit_test(silent),      cmocka_unit_test(second_version),
+		cmocka_unit_test(dropped),     cmocka_unit_test(transactions),
+		cmocka_unit_test(datagrams),   cmocka_unit_test(acknowledged),
+		cmocka_unit_test(crowd),       cmocka_unit_test(octets),
+		cmocka_unit_test(quiet_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
