@@ -467,9 +467,11 @@ static void check_app(struct conv *c)
 static void to_app(struct ids *ids, struct conv *c, bool to_server, const uint8_t *data,
 		   uint32_t len, unsigned flags)
 {
+	static const uint8_t none[1];
+
 	if (!c->app)
 		return;
-	app_data(c->app, to_server, data, len, flags, ids->turn->now_ns);
+	app_data(c->app, to_server, data ? data : none, len, flags, ids->turn->now_ns);
 	ids->turn->app_events |= app_flow_events(c->app);
 	check_app(c);
 }

@@ -70,7 +70,7 @@ FUZZERS += $(APP_FUZZERS)
 $(foreach t,$(APP_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c tests/unit/app_world.c $(APP_SRC) ids/eve/sha1.c) \
 	$(eval $(t)_DEPS := tests/fuzz/app_fuzz.h $(vigilc_DEPS)))
 
-IDS_FUZZERS := fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream fuzz_regex
+IDS_FUZZERS := fuzz_conversation fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream fuzz_regex
 FUZZERS += $(IDS_FUZZERS)
 $(foreach t,$(IDS_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c $(VIGILC_SRC) $(IDS_SRC)) \
 	$(eval $(t)_DEPS := tests/fuzz/ids_fuzz.h tests/fuzz/rule_fuzz.h $(vigilc_DEPS)))
