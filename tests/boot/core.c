@@ -94,7 +94,7 @@ static bool layout_good(void)
 	const struct boot_info *b = boot;
 	uint64_t end = b->block_base + b->block_size;
 
-	return b->block_base % (2u << 20) == 0 && b->block_size % (2u << 20) == 0 &&
+	return b->block_base % (2u << 20) == 0 && b->block_size % 4096 == 0 &&
 	       b->core_base == b->block_base && b->core_size % 4096 == 0 && b->core_text_size &&
 	       b->core_text_size + b->core_rodata_size <= b->core_size &&
 	       (uint64_t)b >= b->core_base + b->core_size && (uint64_t)b % 4096 == 0 &&
