@@ -2,7 +2,7 @@
  * the loader are, up to the launch), read-only afterwards. Pure data, no functions.
  *
  * The reserved block. boot/ allocates ONE physically contiguous, 2 MiB aligned block of memory as
- * EfiReservedMemoryType, whose size is a multiple of 2 MiB, and puts into it, each at a page
+ * EfiReservedMemoryType, whose size is a multiple of a page, and puts into it, each at a page
  * boundary and in this order: the core's image (relocated), this structure, the sentry's image
  * (relocated to ABI_SENTRY_BASE, the pristine copy of every restart), the rules blob. What follows
  * (`free_base` to the block's end) is the core's page pool, all zero. Nothing of Vigil lies outside
