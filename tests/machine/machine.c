@@ -234,7 +234,7 @@ static void look_at_map(const uint8_t *entries, UINTN size, UINTN step)
 
 		/* Vigil's block: the only reserved memory of that alignment that is RAM. */
 		if (d->Type == EfiReservedMemoryType && !(d->PhysicalStart % BLOCK_UNIT) &&
-		    !(bytes % BLOCK_UNIT) && bytes > block_size) {
+		    bytes > BLOCK_UNIT && bytes > block_size) {
 			block_base = d->PhysicalStart;
 			block_size = bytes;
 		}
