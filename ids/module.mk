@@ -3,7 +3,7 @@
 ZLIB := $(CACHE)/zlib-1.2.13
 APP_ZLIB := $(addprefix ids/app/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c)
 APP_SRC := $(addprefix ids/app/,app.c buffer.c decode.c detect.c event.c pool.c \
-	dns.c dns_name.c dns_record.c md5.c tls.c tls_cert.c tls_hello.c x509.c \
+	dns.c dns_name.c dns_record.c tls.c tls_cert.c tls_hello.c x509.c \
 	http.c http_body.c http_buffer.c http_headers.c http_line.c http_request.c http_response.c http_status.c \
 	http_uri.c) \
 	$(APP_ZLIB)
@@ -16,8 +16,8 @@ $(ZLIB)/inflate.c:
 
 # The detection engine. IDS_SRC runs in the sentry and on the host; VIGILC_SRC, the rule compiler, only
 # on the host.
-IDS_SRC := ids/engine.c ids/engine_act.c ids/engine_conv.c \
-	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/address.c ids/eve/community.c ids/eve/sha1.c \
+IDS_SRC := ids/engine.c ids/engine_act.c ids/engine_conv.c ids/engine_tx.c \
+	ids/eve/json.c ids/eve/time.c ids/eve/eve.c ids/eve/alert.c ids/eve/address.c ids/eve/community.c ids/digest.c \
 	$(addprefix ids/packet/,decode.c event.c icmp.c ip4.c ip6.c link.c ppp.c sum.c tunnel.c upper.c) \
 	$(addprefix ids/flow/,defrag.c flow.c overlap.c pieces.c reassemble.c \
 		session.c session_check.c session_data.c session_synack.c stream.c stream_event.c) $(APP_SRC) \
@@ -28,7 +28,7 @@ IDS_SRC := ids/engine.c ids/engine_act.c ids/engine_conv.c \
 	ids/rules/op_field.c ids/rules/op_process.c ids/rules/op_state.c ids/rules/op_threshold.c \
 	ids/rules/state.c \
 	$(addprefix ids/rules/,op_pcre.c op_bytes.c op_place.c op_base64.c op_transform.c regex.c \
-	regex_heap.c scratch.c transform.c digest.c base64.c)
+	regex_heap.c scratch.c transform.c base64.c)
 SENTRY_SRC += $(IDS_SRC)
 
 VIGILC_SRC := $(addprefix ids/rules/compile/,classtype.c compile.c intervals.c keywords.c kw_content.c \
@@ -62,12 +62,12 @@ $(foreach t,$(IDS_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c $(IDS_WORLD)) \
 # Tests of the application layer alone.
 APP_TESTS := test_app test_http test_dns test_tls test_inflate
 UNIT_TESTS += $(APP_TESTS)
-$(foreach t,$(APP_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/app_world.c $(APP_SRC) ids/eve/sha1.c) \
+$(foreach t,$(APP_TESTS),$(eval $(t)_SRC := tests/unit/$(t).c tests/unit/app_world.c $(APP_SRC) ids/digest.c) \
 	$(eval $(t)_DEPS := $(vigilc_DEPS)))
 
 APP_FUZZERS := fuzz_http fuzz_dns fuzz_tls
 FUZZERS += $(APP_FUZZERS)
-$(foreach t,$(APP_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c tests/unit/app_world.c $(APP_SRC) ids/eve/sha1.c) \
+$(foreach t,$(APP_FUZZERS),$(eval $(t)_SRC := tests/fuzz/$(t).c tests/unit/app_world.c $(APP_SRC) ids/digest.c) \
 	$(eval $(t)_DEPS := tests/fuzz/app_fuzz.h $(vigilc_DEPS)))
 
 IDS_FUZZERS := fuzz_conversation fuzz_rules fuzz_blob fuzz_frame fuzz_defrag fuzz_stream fuzz_regex

@@ -151,3 +151,24 @@ const struct app_parser http_parser = {
 	.buffer = http_buffer,
 	.free_tx = http_free_tx,
 };
+
+enum app_result http_junk(struct http_flow *f, struct http_side *s, struct http_cursor *c)
+{
+	const uint8_t *lf = memchr(c->at, '\n', c->left);
+	uint32_t n = lf ? (uint32_t)(lf + 1 - c->at) : c->left;
+
+	http_body(s->tx, s == &f->side[APP_TO_SERVER], c->at, n);
+	c->at += n;
+	c->left -= n;
+	if (lf)
+		s->state = HTTP_FINALIZE;
+	return APP_OK;
+}
+
+enum app_result http_ignore(struct http_flow *f, struct http_side *s, struct http_cursor *c)
+{
+	(void)f;
+	(void)s;
+	c->left = 0;
+	return APP_OK;
+}

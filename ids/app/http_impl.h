@@ -148,6 +148,10 @@ void http_complete(struct http_tx *tx, bool to_server);
 /* http_request.c, http_response.c: run a direction's machine. */
 enum app_result http_request(struct http_flow *f, struct http_cursor *c);
 enum app_result http_response(struct http_flow *f, struct http_cursor *c);
+/* Steps of both directions: what is no message, up to the end of its line; what is behind the end.
+ */
+enum app_result http_junk(struct http_flow *f, struct http_side *s, struct http_cursor *c);
+enum app_result http_ignore(struct http_flow *f, struct http_side *s, struct http_cursor *c);
 /* The status of a CONNECT is known. */
 enum app_result http_request_answered(struct http_flow *f, struct http_tx *tx);
 /* The response has begun: what is open about the request is decided. */

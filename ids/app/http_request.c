@@ -328,30 +328,6 @@ static enum app_result finalize(struct http_flow *f, struct http_side *s, struct
 	return APP_OK;
 }
 
-/* Up to the end of the line. */
-static enum app_result junk(struct http_flow *f, struct http_side *s, struct http_cursor *c)
-{
-	const uint8_t *lf = memchr(c->at, '\n', c->left);
-	uint32_t n = lf ? (uint32_t)(lf + 1 - c->at) : c->left;
-
-	(void)f;
-	http_body(s->tx, true, c->at, n);
-	c->at += n;
-	c->left -= n;
-	if (lf)
-		s->state = HTTP_FINALIZE;
-	return APP_OK;
-}
-
-/* Behind the end. */
-static enum app_result ignore(struct http_flow *f, struct http_side *s, struct http_cursor *c)
-{
-	(void)f;
-	(void)s;
-	c->left = 0;
-	return APP_OK;
-}
-
 static const step steps[] = {
 	[HTTP_IDLE] = idle,
 	[HTTP_START_LINE] = start_line,
@@ -365,8 +341,8 @@ static const step steps[] = {
 	[HTTP_CHUNK_END] = chunk_end,
 	[HTTP_TRAILER] = trailer,
 	[HTTP_FINALIZE] = finalize,
-	[HTTP_JUNK] = junk,
-	[HTTP_IGNORE] = ignore,
+	[HTTP_JUNK] = http_junk,
+	[HTTP_IGNORE] = http_ignore,
 };
 
 /* Octets that were kept to see what they are go through the machine. */

@@ -4,7 +4,7 @@
 #include "ids/app/tls_impl.h"
 #include "ids/app/x509.h"
 #include "ids/bytes.h"
-#include "ids/eve/sha1.h"
+#include "ids/digest.h"
 
 static uint32_t be24(const uint8_t *p)
 {
@@ -62,7 +62,7 @@ static bool first_cert(struct app_flow *flow, struct tls_tx *tx, const uint8_t *
 	tx->not_before = x.not_before;
 	tx->not_after = x.not_after;
 	tx->has_cert = true;
-	sha1(digest, der, len);
+	digest_sha1(digest, der, len);
 	/* RFC 5280, 4.1.2.2: a serial number has at most 20 octets; longer ones are cut. */
 	return put_hex(flow, tx, &tx->serial, x.serial.at, x.serial.len < 64 ? x.serial.len : 64,
 		       "0123456789ABCDEF") &&

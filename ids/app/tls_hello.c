@@ -1,7 +1,7 @@
 /* ClientHello and ServerHello (RFC 5246, 7.4.1; RFC 8446, 4.1), and JA3 over them. */
 #include <string.h>
 
-#include "ids/app/md5.h"
+#include "ids/digest.h"
 #include "ids/app/tls_impl.h"
 #include "ids/bytes.h"
 
@@ -203,7 +203,7 @@ static void fingerprint(struct hello *h)
 	}
 	tx->ja3[h->to_server] = (struct tls_part){tx->text.len, h->ja3.len, true};
 	h->no_memory |= !buf_add(&h->flow->app->pool, &tx->text, h->ja3.at, h->ja3.len, POOL_MAX);
-	md5(digest, h->ja3.at, h->ja3.len);
+	digest_md5(digest, h->ja3.at, h->ja3.len);
 	for (unsigned i = 0; i < 16; i++) {
 		tx->hash[h->to_server][2 * i] = (uint8_t)hex[digest[i] >> 4];
 		tx->hash[h->to_server][2 * i + 1] = (uint8_t)hex[digest[i] & 15];

@@ -1,7 +1,9 @@
 #include <string.h>
 
 #include "ids/eve/community.h"
-#include "ids/eve/sha1.h"
+#include "ids/digest.h"
+
+#define MESSAGE_MAX (2 + 16 + 16 + 1 + 1 + 2 + 2) /* seed, addresses, protocol, zero, ports */
 
 static void base64(char *out, const uint8_t *data, size_t len)
 {
@@ -48,7 +50,7 @@ static bool icmp_ports(const struct packet *p, uint16_t *sp, uint16_t *dp)
 void community_id(char out[COMMUNITY_ID_SIZE], const struct packet *p, uint16_t seed)
 {
 	size_t size = p->ip_version == 4 ? 4 : 16, n = 0;
-	uint8_t message[SHA1_SHORT_MAX], digest[20];
+	uint8_t message[MESSAGE_MAX], digest[SHA1_OCTETS];
 	uint16_t sp = p->sp, dp = p->dp;
 	bool two_way = true, swap;
 	int order;
@@ -73,7 +75,7 @@ void community_id(char out[COMMUNITY_ID_SIZE], const struct packet *p, uint16_t 
 		message[n++] = (uint8_t)(second >> 8);
 		message[n++] = (uint8_t)second;
 	}
-	sha1_short(digest, message, n);
+	digest_sha1(digest, message, n);
 	out[0] = '1';
 	out[1] = ':';
 	base64(out + 2, digest, sizeof(digest));

@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "ids/bytes.h"
-#include "ids/rules/digest.h"
+#include "ids/digest.h"
 #include "ids/rules/transform.h"
 
 typedef const struct transform_argument *argument;

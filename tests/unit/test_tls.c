@@ -7,7 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "ids/app/md5.h"
+#include "ids/digest.h"
 #include "ids/app/tls.h"
 #include "ids/app/x509.h"
 #include "tests/unit/app_world.h"
@@ -475,7 +475,7 @@ static void test_md5(void **state)
 		uint8_t out[16];
 		char hex[33];
 
-		md5(out, (const uint8_t *)texts[i], strlen(texts[i]));
+		digest_md5(out, (const uint8_t *)texts[i], strlen(texts[i]));
 		for (unsigned k = 0; k < 16; k++)
 			snprintf(hex + 2 * k, 3, "%02x", out[k]);
 		assert_string_equal(hex, sums[i]);

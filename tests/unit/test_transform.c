@@ -1,5 +1,5 @@
 /* Transforms: as pure functions, and in rules; the digests they use. */
-#include "ids/rules/digest.h"
+#include "ids/digest.h"
 #include "ids/rules/op.h"
 #include "ids/rules/scratch.h"
 #include "ids/rules/transform.h"

@@ -1,5 +1,5 @@
-/* MD5 (RFC 1321), SHA-1 and SHA-256 (FIPS 180-4) of a whole message: for what rules compare, not
- * for security. Pure.
+/* MD5 (RFC 1321), SHA-1 and SHA-256 (FIPS 180-4) of a whole message: for Community ID, JA3,
+ * fingerprints of certificates and what rules compare, not for security. Pure.
  */
 #pragma once
 

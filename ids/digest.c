@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "ids/bytes.h"
-#include "ids/rules/digest.h"
+#include "ids/digest.h"
 
 #define BLOCK 64
 
