@@ -120,6 +120,8 @@ static void match(struct ids *ids, struct turn *turn)
 {
 	const struct packet *p = turn->packet;
 	struct rule_source source = conv_source(turn);
+	/* Of a flow that was given up for others each segment is looked at by itself. */
+	bool in_stream = turn->stream.taken && !turn->ref.flow->unheard;
 	struct look look = {.packet = p,
 			    .flow = &turn->ref,
 			    .source = &source,
@@ -127,11 +129,11 @@ static void match(struct ids *ids, struct turn *turn)
 			    .proto = conv_proto(turn->ref.flow),
 			    .said = conv_said(turn->ref.flow, turn->ref.to_server),
 			    .detected = turn->detected,
-			    .in_stream = turn->stream.taken};
+			    .in_stream = in_stream};
 	struct matcher_stream stream = {0};
 
 	matcher_packet(&ids->matcher, &look, &turn->matches);
-	if (p->proto != PROTO_TCP || !p->payload_len || turn->stream.taken)
+	if (p->proto != PROTO_TCP || !p->payload_len || in_stream)
 		return;
 	look.window = (struct app_view){p->payload, p->payload_len};
 	matcher_stream(&ids->matcher, &look, p->payload_len, &stream, &turn->matches);

@@ -2,16 +2,12 @@
 #include <string.h>
 
 #include "hv/errno.h"
-#include "ids/app/dns.h"
-#include "ids/app/tls.h"
 #include "ids/engine_impl.h"
 
 #define CONVS_DEFAULT 128u
 #define STREAM_PAGES  512u
 #define APP_MEMORY    (1u << 20)
 #define BODY_DEFAULT  (32u << 10)
-#define TX_PER_CONV   4u
-#define TX_OVER	      1u /* app_tx.user: both directions are complete and were looked at */
 
 static struct flow_ref ref_of(struct flow *f, bool to_server)
 {
@@ -40,9 +36,8 @@ static void make_up(struct packet *p, const struct flow *f, bool to_server)
 		p->tcp_flags = TCP_ACK;
 }
 
-/* The turn as it is for octets of this direction: the packet's own if it brought them. */
-static struct turn turn_for(const struct ids *ids, struct flow *f, bool to_server,
-			    struct packet *other)
+struct turn conv_turn_for(const struct ids *ids, struct flow *f, bool to_server,
+			  struct packet *other)
 {
 	struct turn t = *ids->turn;
 
@@ -180,77 +175,6 @@ struct rule_source conv_source(struct turn *turn)
 		.ctx = turn, .number = turn->ref.flow ? turn_number : NULL, .event = turn_event};
 }
 
-/* A transaction in one direction. */
-struct tx_view {
-	const struct app_tx *tx;
-	bool to_server;
-};
-
-static bool tx_buffer(void *ctx, enum app_buffer which, unsigned index, struct app_view *view)
-{
-	const struct tx_view *v = ctx;
-
-	return app_tx_buffer(v->tx, which, v->to_server, index, view);
-}
-
-static bool dns_number(const struct app_tx *tx, enum rule_number which, uint32_t *value)
-{
-	struct dns_question q;
-	struct dns_info info;
-
-	dns_tx_info(tx, &info);
-	switch (which) {
-	case RULE_DNS_OPCODE:
-		*value = info.opcode;
-		return true;
-	case RULE_DNS_RCODE:
-		*value = info.rcode;
-		return info.response;
-	case RULE_DNS_RRTYPE:
-		if (!dns_tx_question(tx, 0, &q))
-			return false;
-		*value = q.type;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool tls_number(const struct app_tx *tx, enum rule_number which, uint32_t *value)
-{
-	struct tls_info info;
-
-	tls_tx_info(tx, &info);
-	switch (which) {
-	case RULE_TLS_VERSION:
-		*value = info.version;
-		return info.version;
-	case RULE_TLS_STATE:
-		*value = (tx->progress[APP_TO_SERVER] >= APP_LINE ? RULE_TLS_CLIENT_HELLO : 0) |
-			 (tx->progress[APP_TO_CLIENT] >= APP_LINE ? RULE_TLS_SERVER_HELLO : 0);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool tx_number(void *ctx, enum rule_number which, uint32_t *value)
-{
-	const struct tx_view *v = ctx;
-
-	if (v->tx->proto == APP_DNS)
-		return dns_number(v->tx, which, value);
-	return v->tx->proto == APP_TLS && tls_number(v->tx, which, value);
-}
-
-static bool tx_event(void *ctx, enum rule_event kind, uint32_t event)
-{
-	const struct tx_view *v = ctx;
-
-	return kind == RULE_EVENT_APP && event / APP_EVENTS_MAX == v->tx->proto &&
-	       app_tx_events(v->tx) >> event % APP_EVENTS_MAX & 1;
-}
-
 /* --- matches that wait for a packet --------------------------------------------------------------
  */
 
@@ -268,9 +192,8 @@ static void tell_held(struct ids *ids, struct conv *c, const struct turn *turn)
 	}
 }
 
-/* Act at once if the turn's packet brought what matched, or nothing more will come. */
-static void act_or_hold(struct ids *ids, struct conv *c, const struct turn *turn,
-			const struct matches *m, bool tx)
+void conv_act_or_hold(struct ids *ids, struct conv *c, const struct turn *turn,
+		      const struct matches *m, bool tx)
 {
 	struct conv_side *s = &c->side[turn->ref.to_server];
 
@@ -285,117 +208,6 @@ static void act_or_hold(struct ids *ids, struct conv *c, const struct turn *turn
 		s->held_silent[s->held_count] = m->silent[i];
 		s->held_tx[s->held_count++] = tx;
 	}
-}
-
-/* --- transactions --------------------------------------------------------------------------------
- */
-
-static struct tx_rules *rules_of(struct ids *ids, struct app_tx *tx)
-{
-	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
-
-	if (tx->user == TX_OVER)
-		return NULL;
-	if (r)
-		return r;
-	r = ids->free_tx;
-	if (!r) { /* looked at all the same, but as if for the first time */
-		ids->stats.transactions_forgotten++;
-		memset(&ids->spare_tx, 0, sizeof(ids->spare_tx));
-		return &ids->spare_tx;
-	}
-	ids->free_tx = r->next;
-	memset(r, 0, sizeof(*r));
-	tx->user = (uintptr_t)r;
-	return r;
-}
-
-static bool over(const struct app_tx *tx)
-{
-	if (tx->one_way)
-		return tx->progress[tx->only] == APP_COMPLETE;
-	return tx->progress[0] == APP_COMPLETE && tx->progress[1] == APP_COMPLETE;
-}
-
-static void forget_tx(struct ids *ids, struct app_tx *tx)
-{
-	struct tx_rules *r = (struct tx_rules *)(uintptr_t)tx->user;
-
-	tx->user = TX_OVER;
-	if (!r)
-		return;
-	r->next = ids->free_tx;
-	ids->free_tx = r;
-}
-
-/* Which buffers of this direction are there, and which are new or have grown. */
-static uint64_t find_buffers(struct app_tx *tx, bool to_server, uint64_t *fresh)
-{
-	uint64_t ready = 0, before = tx->done[to_server];
-
-	*fresh = 0;
-	for (unsigned i = 0; i < APP_BUFFERS; i++) {
-		const struct app_buffer_info *info = &app_buffers[i];
-		uint64_t bit = 1ull << i;
-
-		if ((info->flags & APP_BUFFER_PACKET) ||
-		    !(info->flags & (to_server ? APP_BUFFER_TO_SERVER : APP_BUFFER_TO_CLIENT)) ||
-		    !app_tx_buffer_due(tx, (enum app_buffer)i, to_server))
-			continue;
-		ready |= bit;
-		if (!(before & bit) || info->flags & APP_BUFFER_GROWS)
-			*fresh |= bit;
-	}
-	tx->done[to_server] = ready;
-	return ready;
-}
-
-/* Rules on one direction of a transaction. */
-static void match_tx(struct ids *ids, struct conv *c, struct app_tx *tx, bool to_server,
-		     struct tx_rules *rules)
-{
-	struct tx_view view = {tx, to_server};
-	const struct rule_source source = {&view, tx_buffer, tx_number, tx_event};
-	struct packet other;
-	struct turn turn = turn_for(ids, c->flow, to_server, &other);
-	struct conv_side *side = &c->side[to_server];
-	struct look look = {.packet = turn.packet,
-			    .flow = &turn.ref,
-			    .source = &source,
-			    .now_ns = turn.now_ns,
-			    .proto = (enum app_proto)tx->proto,
-			    .said = (enum app_proto)tx->proto,
-			    .window = {side->window, side->len},
-			    .window_at = side->at};
-	struct matches m = {.count = 0};
-	uint64_t fresh, ready;
-
-	if (c->flow->key.proto == PROTO_UDP)
-		look.window = (struct app_view){turn.packet->payload, turn.packet->payload_len};
-	ready = find_buffers(tx, to_server, &fresh);
-	matcher_tx(&ids->matcher, &look, fresh, ready, tx->progress[to_server] == APP_COMPLETE,
-		   &rules->side[to_server], &m);
-	act_or_hold(ids, c, &turn, &m, true);
-}
-
-/* The application layer's callback. */
-static void on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_server)
-{
-	struct ids *ids = ctx;
-	struct conv *c = app_owner(app);
-	struct tx_rules *rules;
-
-	if (!ids->rules || !(rules = rules_of(ids, tx)))
-		return;
-	if (c->flow->action != FLOW_PASS) {
-		match_tx(ids, c, tx, to_server, rules);
-		/* An event is one of the transaction, whoever caused it. */
-		if (tx->events & ~rules->events && !tx->one_way)
-			match_tx(ids, c, tx, !to_server, rules);
-		rules->events = tx->events;
-	}
-	if (over(tx))
-		forget_tx(ids, tx);
 }
 
 /* --- streams ------------------------------------------------------------------------------------
@@ -419,7 +231,7 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 {
 	struct conv_side *s = &c->side[to_server];
 	struct packet other;
-	struct turn turn = turn_for(ids, c->flow, to_server, &other);
+	struct turn turn = conv_turn_for(ids, c->flow, to_server, &other);
 	struct matches m = {.count = 0};
 	/* With the packet that brought them, so that a rule tells once of both. */
 	bool own = !turn.made_up;
@@ -436,7 +248,7 @@ static void match_stream(struct ids *ids, struct conv *c, bool to_server, uint32
 		return;
 	matcher_stream(&ids->matcher, &look, fresh, &s->rules, own ? &ids->turn->matches : &m);
 	if (!own)
-		act_or_hold(ids, c, &turn, &m, false);
+		conv_act_or_hold(ids, c, &turn, &m, false);
 }
 
 /* What is known of the flow's protocol now. */
@@ -643,7 +455,7 @@ static int create_app(struct ids *ids, const struct ids_ops *ops, uint32_t convs
 		.request_body = ids->config.body_limit ? ids->config.body_limit : BODY_DEFAULT,
 		.response_body = ids->config.body_limit ? ids->config.body_limit : BODY_DEFAULT,
 		.ctx = ids,
-		.tx = on_tx,
+		.tx = conv_on_tx,
 	};
 	void *memory = take(ops, app_size(&config));
 
@@ -654,21 +466,18 @@ static int create_app(struct ids *ids, const struct ids_ops *ops, uint32_t convs
 int conv_create(struct ids *ids, const struct ids_ops *ops)
 {
 	uint32_t convs = ids->config.conversations ? ids->config.conversations : CONVS_DEFAULT;
-	struct tx_rules *tx = take(ops, (uint64_t)convs * TX_PER_CONV * sizeof(*tx));
 	int err = create_streams(ids, ops);
 
-	if (!err)
-		err = create_app(ids, ops, convs);
+	err = err ?: create_app(ids, ops, convs);
+	err = err ?: conv_create_tx(ids, ops, convs);
+	if (err)
+		return err;
 	ids->conv = take(ops, (uint64_t)convs * sizeof(*ids->conv));
-	if (err || !ids->conv || !tx)
+	if (!ids->conv)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < convs; i++) {
 		ids->conv[i].newer = ids->free_conv;
 		ids->free_conv = &ids->conv[i];
-	}
-	for (uint32_t i = 0; i < convs * TX_PER_CONV; i++) {
-		tx[i].next = ids->free_tx;
-		ids->free_tx = &tx[i];
 	}
 	return 0;
 }

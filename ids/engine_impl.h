@@ -99,9 +99,24 @@ int conv_create(struct ids *ids, const struct ids_ops *ops);
 void conv_packet(struct ids *ids, struct turn *turn);
 /* The flow is over: what waits is looked at. The flow table's callback; `ctx`: the engine. */
 void conv_end(void *ctx, struct flow *flow);
+/* The turn as it is for octets of this direction: the packet's own if it brought them, else with
+ * `other`, which is filled in. */
+struct turn conv_turn_for(const struct ids *ids, struct flow *f, bool to_server,
+			  struct packet *other);
+/* Act at once if the turn's packet brought what matched, or nothing more will come; else with the
+ * next packet of that direction. */
+void conv_act_or_hold(struct ids *ids, struct conv *c, const struct turn *turn,
+		      const struct matches *m, bool tx);
 /* What rules may ask of the turn's flow, beside buffers. */
 struct rule_source conv_source(struct turn *turn);
 /* As known by now. */
 enum app_proto conv_proto(const struct flow *flow);
 /* As found in one direction alone. */
 enum app_proto conv_said(const struct flow *flow, bool to_server);
+
+/* --- engine_tx.c --- */
+
+/* Memory for what rules remember of transactions. 0 or -ENOMEM. */
+int conv_create_tx(struct ids *ids, const struct ids_ops *ops, uint32_t convs);
+/* The application layer's callback: a transaction moved on in one direction. `ctx`: the engine. */
+void conv_on_tx(void *ctx, struct app_flow *app, struct app_tx *tx, bool to_server);

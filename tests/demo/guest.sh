@@ -16,13 +16,13 @@ check() { # check WHAT COMMAND...: run it, tell the result
 }
 
 files() {
-	mkdir -p /tmp/work
+	mkdir -p /tmp/sums
 	i=0
 	while [ "$i" -lt 20 ]; do
-		seq "$i" $((i + 50)) | sort -rn | md5sum > "/tmp/work/$i" || return 1
+		seq "$i" $((i + 50)) | sort -rn | md5sum > "/tmp/sums/$i" || return 1
 		i=$((i + 1))
 	done
-	[ "$(cat /tmp/work/* | wc -l)" = 20 ]
+	[ "$(cat /tmp/sums/* | wc -l)" = 20 ]
 }
 
 hello() {

@@ -234,7 +234,7 @@ static void acknowledged(void **state)
 	world_close(w);
 }
 
-/* More conversations than are kept: the oldest is given up, counted, its flow passes. */
+/* More conversations than are kept: the oldest is given up, counted. */
 static void crowd(void **state)
 {
 	struct ids_config config = {
@@ -257,6 +257,9 @@ static void crowd(void **state)
 	memcpy(next, seq, sizeof(seq));
 	assert_int_equal(text(w, true, "word"), IDS_PASS);
 	assert_int_equal(world_alerts(w, 1), 0);
+	/* Its segments are looked at each by itself. */
+	assert_int_equal(text(w, true, "the secret word"), IDS_PASS);
+	assert_int_equal(world_alerts(w, 1), 1);
 	world_close(w);
 }
 
