@@ -14,6 +14,7 @@
 #include "hv/unit.h"
 
 #define TELL_HIDDEN_US 1000000 /* one event a second at most */
+#define END_US	       200000  /* for the last events of a guest that is gone */
 
 static void stats(struct hv_timer *timer);
 static struct hv_timer stats_timer = {.fn = stats};
@@ -88,9 +89,12 @@ void upcall_guest_fault(enum abi_guest_fault what, uint64_t rip, uint64_t detail
 
 void upcall_guest_ended(const char *why)
 {
+	uint64_t end = time_now() + time_us(END_US);
+
 	log_error("%s: the machine is reset", why);
-	for (uint32_t i = 0; i < 8; i++) /* the sentry writes its events, a stay at a time */
+	do /* the sentry writes its events, a stay at a time; it may just have begun its life */
 		sentry_work();
+	while (time_now() < end);
 	channel_drain();
 	arch_reset();
 }
