@@ -241,11 +241,8 @@ static bool take_header(struct defrag *d, struct defrag_tracker *t, const struct
 	struct piece_data header = {.data = p->ip, .len = p->ip_header_len};
 	bool overlap = false;
 
-	if (p->ip_version == 6) {
+	if (p->ip_version == 6)
 		header.len -= 8; /* the fragment header goes */
-		t->name_at = (uint16_t)(p->frag_prev - p->ip);
-		t->name = p->frag_next;
-	}
 	if (t->header_len && !overlap_new_wins(d->rule, 0, 1, 0, 1))
 		return true;
 	if (header.len > PIECES_PAGE)
@@ -255,6 +252,10 @@ static bool take_header(struct defrag *d, struct defrag_tracker *t, const struct
 	if (!store(d, t, &t->header, OVERLAP_NEW, &header, &overlap))
 		return false;
 	t->header_len = (uint16_t)header.len;
+	if (p->ip_version == 6) {
+		t->name_at = (uint16_t)(p->frag_prev - p->ip);
+		t->name = p->frag_next;
+	}
 	return true;
 }
 
@@ -368,6 +369,9 @@ bool defrag_take(struct defrag *d, struct packet *p, uint64_t now_ns, const uint
 	/* Linux cuts a piece that is not the last to whole units of eight (ip_frag_queue). */
 	if (d->policy == OS_LINUX && p->ip_version == 4 && (p->ip_flags & IP_MORE))
 		n &= ~7u;
+	/* RFC 8200, section 4.5: such a fragment is discarded. */
+	if (p->ip_version == 6 && p->ip_flags & IP_MORE && n % 8)
+		return false;
 	if (n == 0)
 		return false;
 	t = find(d, p, now_ns);

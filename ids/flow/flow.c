@@ -74,7 +74,7 @@ static uint64_t hash_end(const struct flow_table *t, const uint8_t addr[16], uin
 
 	memcpy(&a, addr, 8);
 	memcpy(&b, addr + 8, 8);
-	return mix64(mix64(a ^ t->seed) + mix64(b + port + (t->seed >> 7)));
+	return mix64(mix64(mix64(a ^ t->seed) ^ b) + port);
 }
 
 /* The same for both directions. Seeded, so that nobody outside can aim at one set. */
@@ -104,35 +104,27 @@ static void reverse(struct flow_key *to, const struct flow_key *from)
 }
 
 /* Idle times after which a flow is over (Suricata's defaults). */
-static uint64_t idle_limit(const struct flow_table *t, const struct flow *f)
+static uint64_t idle_limit(const struct flow *f)
 {
-	bool established = t->streams ? stream_established(&f->tcp) : f->established && !f->closed;
-
 	if (f->key.proto == PROTO_TCP)
-		return (established ? 600 : 60) * SECOND;
+		return (stream_established(&f->tcp) ? 600 : 60) * SECOND;
 	if (f->key.proto == PROTO_UDP)
 		return (f->established ? 300 : 30) * SECOND;
 	return 30 * SECOND;
 }
 
-static bool idle(const struct flow_table *t, const struct flow *f, uint64_t now_ns)
+static bool idle(const struct flow *f, uint64_t now_ns)
 {
-	return now_ns > f->last_ns && now_ns - f->last_ns > idle_limit(t, f);
+	return now_ns > f->last_ns && now_ns - f->last_ns > idle_limit(f);
 }
 
 /* The same ports again after a close: another connection. */
-static bool reused(const struct flow_table *t, const struct flow *f, const struct packet *p,
-		   bool to_server)
+static bool reused(const struct flow *f, const struct packet *p, bool to_server)
 {
-	if (p->proto != PROTO_TCP || p->bad_checksum)
-		return false;
-	if (t->streams)
-		return stream_reused(&f->tcp, p, to_server);
-	return f->closed && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	return p->proto == PROTO_TCP && !p->bad_checksum && stream_reused(&f->tcp, p, to_server);
 }
 
-static struct flow *claim(const struct flow_table *t, struct flow *set, uint64_t now_ns,
-			  struct ids_stats *stats)
+static struct flow *claim(struct flow *set, uint64_t now_ns, struct ids_stats *stats)
 {
 	struct flow *oldest = set;
 
@@ -142,25 +134,9 @@ static struct flow *claim(const struct flow_table *t, struct flow *set, uint64_t
 		if (set[i].last_ns < oldest->last_ns)
 			oldest = &set[i];
 	}
-	if (!idle(t, oldest, now_ns))
+	if (!idle(oldest, now_ns))
 		stats->flows_evicted++;
 	return oldest;
-}
-
-static void update_tcp(struct flow *f, const struct packet *p, bool to_server)
-{
-	uint8_t flags = p->tcp_flags;
-
-	if (flags & TCP_RST)
-		f->closed = true;
-	if (flags & TCP_FIN)
-		f->closing[!to_server] = true;
-	if (f->closing[0] && f->closing[1])
-		f->closed = true;
-	if (!to_server && (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
-		f->syn_ack = true;
-	else if (to_server && f->syn_ack && (flags & TCP_ACK) && !(flags & TCP_SYN))
-		f->established = true;
 }
 
 /* What only servers say: an HTTP status line, a TLS ServerHello (RFC 8446, 4 and 5.1). */
@@ -215,10 +191,10 @@ static struct flow *find(struct flow_table *t, const struct flow_key *key, uint6
 	for (unsigned i = 0; i < FLOW_WAYS && !f; i++)
 		if (set[i].last_ns && (same(&set[i].key, key) || same(&set[i].key, &back)))
 			f = &set[i];
-	if (f && !idle(t, f, now_ns) && !reused(t, f, p, same(&f->key, key)))
+	if (f && !idle(f, now_ns) && !reused(f, p, same(&f->key, key)))
 		return f;
 	if (!f)
-		f = claim(t, set, now_ns, stats);
+		f = claim(set, now_ns, stats);
 	begin(t, f, key, p, hash, now_ns);
 	stats->flows++;
 	return f;
@@ -245,14 +221,8 @@ struct flow_ref flow_update(struct flow_table *t, const struct packet *p, uint64
 	if (p->proto != PROTO_TCP) {
 		f->established = f->to_server_seen && f->to_client_seen;
 		ref.established = f->established;
-	} else if (t->streams) {
+	} else {
 		ref.established = stream_established(&f->tcp);
-	} else if (!p->bad_checksum) {
-		bool fresh = f->first_ns == now_ns && ref.first;
-
-		update_tcp(f, p, ref.to_server);
-		if (fresh && t->midstream && !(p->tcp_flags & TCP_SYN))
-			f->established = true;
 	}
 	return ref;
 }
@@ -264,7 +234,7 @@ void flow_table_expire(struct flow_table *t, uint64_t now_ns, uint32_t entries)
 	for (uint32_t i = 0; i < entries && i < all; i++) {
 		struct flow *f = &t->slot[t->next];
 
-		if (f->last_ns && idle(t, f, now_ns))
+		if (f->last_ns && idle(f, now_ns))
 			end(t, f);
 		t->next = (t->next + 1) % all;
 	}

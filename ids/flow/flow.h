@@ -31,9 +31,6 @@ struct flow {
 	uint64_t first_ns, last_ns; /* 0: entry free */
 	bool to_server_seen, to_client_seen;
 	bool established;
-	bool closing[2]; /* FIN seen from the client, the server */
-	bool closed;
-	bool syn_ack;
 	enum flow_action action;
 	struct stream tcp; /* for stream.c */
 	/* The engine's. */
@@ -60,8 +57,8 @@ struct flow_table {
 	uint64_t created;
 	uint32_t next;	/* entry that flow_table_expire looks at next */
 	bool midstream; /* a TCP flow met without its SYN counts as established */
-	/* Set: stream_take() is called for each TCP packet of a flow, and says how far it is. NULL:
-	 * it is judged here, by flags alone. */
+	/* stream_take() is called with each TCP packet of a flow, and says how far it is. NULL: no
+	 * TCP is established. */
 	struct streams *streams;
 	/* A flow is over, its entry about to be used for another; may be NULL. */
 	void (*ended)(void *ctx, struct flow *f);

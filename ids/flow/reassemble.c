@@ -255,9 +255,7 @@ static bool make_room(struct segment *g, struct chunk *c, int err)
 	if (h->base > h->trimmed) { /* kept only to compare with */
 		pieces_trim(&g->t->pool, &h->kept, h->base);
 		h->trimmed = h->base;
-		if (c->data.at + c->data.len <= h->trimmed)
-			return false;
-		if (c->data.at < h->trimmed)
+		if (c->data.at < h->trimmed) /* all of it, perhaps: nothing is left to be written */
 			c->data.skip = (uint32_t)(h->trimmed - c->data.at);
 		return true;
 	}
@@ -332,7 +330,8 @@ static void take_octets(struct segment *g)
 			return;
 	}
 	g->out->no_room = true;
-	g->st->flags |= SESSION_LOSSY;
+	if (!g->t->config.in_line) /* inline it is dropped, and so not lost */
+		g->st->flags |= SESSION_LOSSY;
 }
 
 void reassemble(struct segment *g)

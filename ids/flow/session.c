@@ -117,7 +117,7 @@ static bool midstream_synack(struct segment *g)
 	session_base(g->r, tcp->ack - 1);
 	g->r->last_ack = tcp->ack;
 	if (tcp->has_wscale) { /* then the client had it too */
-		g->r->wscale = tcp->wscale;
+		g->r->wscale = tcp->wscale < WSCALE_MAX ? tcp->wscale : WSCALE_MAX;
 		g->s->wscale = WSCALE_MAX;
 	}
 	midstream_timestamps(g);
@@ -285,7 +285,8 @@ static bool synack_to_client(struct segment *g)
 	if (!(fits && stamp) && !older_syn(g))
 		return segment_bad(g, fits ? STREAM_EVENT_PKT_INVALID_TIMESTAMP
 					   : STREAM_EVENT_3WHS_SYNACK_WITH_WRONG_ACK);
-	if (fast && fits && tcp->ack != g->r->next_seq) {
+	if (fast && fits && tcp->ack == g->r->isn + 1 &&
+	    (tcp->ack != g->r->next_seq || g->r->kept.pages)) {
 		/* The server did not take the data on the SYN: it will come again. */
 		stream_event_set(&g->out->events, STREAM_EVENT_3WHS_SYNACK_TFO_DATA_IGNORED);
 		g->st->flags |= SESSION_TFO_IGNORED;

@@ -31,6 +31,7 @@ enum {
 	HALF_TIMESTAMP_0 = 1 << 5, /* with the value 0 */
 	HALF_RST = 1 << 6,	   /* its sender had a RST that may not be true */
 	HALF_PROBED = 1 << 7,	   /* sent a zero-window probe */
+	HALF_FIN = 1 << 8, /* its sender has closed it; `fin` may lie before, at the depth */
 };
 
 /* stream_offer.flags. */

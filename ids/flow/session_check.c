@@ -17,7 +17,7 @@ bool check_ack(struct segment *g)
 			return true;
 	} else if ((g->st->flags & SESSION_ASYNC) || !seq_behind(ack, r->next_win)) {
 		return true;
-	} else if (r->fin != STREAM_NO_FIN && ack == r->next_win + 1) {
+	} else if (r->flags & HALF_FIN && ack == r->next_win + 1) {
 		return true; /* a FIN has a number, but takes no room in the window */
 	} else if (g->st->state == STREAM_SYN_SENT && !g->from_client &&
 		   (g->p->tcp_flags & TCP_RST) && (ack == r->isn + 1 || ack == r->next_seq)) {
@@ -144,6 +144,9 @@ static bool is_keepalive(struct segment *g)
 	if (g->p->payload_len > 1 || (g->p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return false;
 	if (g->p->tcp.ack != g->r->last_ack || g->p->tcp.seq != g->s->next_seq - 1)
+		return false;
+	/* An octet that nobody has seen is none: who sends it has moved next_seq beforehand. */
+	if (g->p->payload_len && seq_behind(segment_end(g) - g->s->urgent, g->s->base_seq))
 		return false;
 	g->s->flags |= HALF_KEEPALIVE;
 	return true;

@@ -154,6 +154,7 @@ static void end_at(struct segment *g)
 	uint32_t end = segment_end(g) - s->urgent;
 	int64_t at = (int64_t)s->base + (int32_t)(end - s->base_seq);
 
+	s->flags |= HALF_FIN;
 	if (s->fin == STREAM_NO_FIN && at >= (int64_t)s->base)
 		s->fin = (uint64_t)at;
 }
@@ -270,7 +271,7 @@ static bool closing(struct segment *g, const struct closing *c)
 		return segment_bad(g, c->invalid_ack);
 	next = !fin ? c->on_ack : g->p->tcp_flags & TCP_ACK ? c->on_fin_ack : c->on_fin;
 	/* A FIN repeated by the side that closed first moves nothing. */
-	if (fin && g->s->fin != STREAM_NO_FIN)
+	if (fin && g->s->flags & HALF_FIN)
 		next = STREAM_NONE;
 	if (!fin && (g->p->payload_len || !all_acked(g)))
 		next = STREAM_NONE;

@@ -148,9 +148,12 @@ bool stream_reused(const struct stream *s, const struct packet *p, bool to_serve
 
 	if (flags != TCP_SYN || s->state == STREAM_NONE)
 		return false;
-	if (s->flags & SESSION_TFO_IGNORED)
+	/* One that is established, or closed by one side only, answers a SYN and goes on (RFC 5961,
+	 * section 4). */
+	if (s->flags & SESSION_TFO_IGNORED && s->state < STREAM_ESTABLISHED)
 		return true;
-	return p->tcp.seq != h->isn && s->state >= STREAM_LAST_ACK;
+	return p->tcp.seq != h->isn && (s->state == STREAM_TIME_WAIT ||
+					s->state == STREAM_LAST_ACK || s->state >= STREAM_CLOSING);
 }
 
 void stream_end(struct streams *t, struct flow *f)

@@ -120,7 +120,7 @@ struct stream_result {
 	struct stream_events events;
 	bool established; /* the session was established before (flow:established) */
 	bool taken;	  /* the octets belong to the stream (a copy, if they were there before) */
-	bool invalid;	  /* does not belong to its session: Suricata drops it (drop-invalid) */
+	bool invalid;	  /* does not belong to its session */
 	bool ignored;	/* carries octets that were not looked at: out of window, unknown session */
 	bool different; /* inline: says otherwise than what was delivered or waits; drop it */
 	bool no_room;	/* came too early, and could not be kept; inline: drop, it will be resent */

@@ -199,6 +199,100 @@ static void test_fast_open_rst(void **state)
 	}
 }
 
+/* An octet that nobody has seen is no keep-alive, whatever moved the next number before. */
+static void test_false_keepalive(void **state)
+{
+	struct bench *b = bench_open(config(true));
+
+	(void)state;
+	bench_handshake(b);
+	bench_data(b, CLIENT, 0, 0, "GE", 2);
+	bench_ack(b, CLIENT, 3, 0); /* of a number that was not sent */
+	bench_data(b, CLIENT, 2, 0, "T", 1);
+	bench_data(b, CLIENT, 3, 0, " /", 2);
+	bench_got(b, CLIENT, "GET /");
+	/* A true one brings nothing. */
+	bench_data(b, CLIENT, 4, 0, "x", 1);
+	bench_got(b, CLIENT, "GET /");
+	bench_close(b);
+}
+
+/* Segments that were refused for want of room do not make every RST a true one. */
+static void test_rst_behind_crowd(void **state)
+{
+	struct bench *b = bench_open(config(true));
+
+	(void)state;
+	bench_handshake(b);
+	for (uint32_t i = 0; i < 70; i++)
+		bench_data(b, CLIENT, 10 + 2 * i, 0, "x", 1);
+	bench_send(b, CLIENT, TCP_RST, 0x70000000, 0, NULL, 0);
+	assert_int_equal(b->f.tcp.state, STREAM_ESTABLISHED);
+	bench_data(b, CLIENT, 0, 0, "0123456789", 10);
+	assert_true(b->got[CLIENT].len >= 10);
+	bench_close(b);
+}
+
+/* A SYN in a connection that goes on is answered, and begins none. */
+static void test_false_reuse(void **state)
+{
+	struct bench *b = bench_open(config(true));
+	struct packet syn = {.ip_version = 4,
+			     .proto = PROTO_TCP,
+			     .has_ports = true,
+			     .tcp_flags = TCP_SYN,
+			     .tcp = {.seq = 77777}};
+
+	(void)state;
+	bench_handshake(b);
+	assert_false(stream_reused(&b->f.tcp, &syn, true));
+	b->f.tcp.state = STREAM_CLOSE_WAIT; /* the client has closed, the server speaks */
+	assert_false(stream_reused(&b->f.tcp, &syn, true));
+	b->f.tcp.state = STREAM_TIME_WAIT;
+	assert_true(stream_reused(&b->f.tcp, &syn, true));
+	b->f.tcp.state = STREAM_CLOSED;
+	assert_true(stream_reused(&b->f.tcp, &syn, true));
+	bench_close(b);
+}
+
+/* The depth ends what is looked at, not the session: its FINs count. */
+static void test_fin_behind_depth(void **state)
+{
+	struct stream_config c = config(true);
+	struct bench *b;
+
+	(void)state;
+	c.depth = 4;
+	b = bench_open(c);
+	bench_handshake(b);
+	bench_data(b, CLIENT, 0, 0, "0123456789", 10);
+	bench_send(b, SERVER, TCP_FIN | TCP_ACK, 1, 11, NULL, 0);
+	bench_send(b, CLIENT, TCP_FIN | TCP_ACK, 11, 2, NULL, 0);
+	bench_send(b, SERVER, TCP_ACK, 2, 12, NULL, 0);
+	assert_int_equal(b->f.tcp.state, STREAM_CLOSED);
+	bench_close(b);
+}
+
+static void test_wide_scale(void **state)
+{
+	struct packet synack = {.ip_version = 4,
+				.proto = PROTO_TCP,
+				.has_ports = true,
+				.tcp_flags = TCP_SYN | TCP_ACK,
+				.tcp = {.seq = 1, .ack = 2, .has_wscale = true, .wscale = 200}};
+	struct stream_config c = config(true);
+	struct bench *b;
+
+	(void)state;
+	c.midstream = true;
+	b = bench_open(c);
+	stream_take(&b->t, &b->f, &synack, false, b->now_ns, &b->r);
+	assert_int_equal(b->f.tcp.state, STREAM_SYN_RECV);
+	assert_in_range(b->f.tcp.half[0].wscale, 0, 14);
+	assert_in_range(b->f.tcp.half[1].wscale, 0, 14);
+	bench_close(b);
+}
+
 static void test_window(void **state)
 {
 	struct bench *b = bench_open(config(true));
@@ -639,18 +733,21 @@ static void test_flow_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_established),  cmocka_unit_test(test_handshake_wrong),
-		cmocka_unit_test(test_repeated_syn), cmocka_unit_test(test_syn_flood),
-		cmocka_unit_test(test_other_synack), cmocka_unit_test(test_4way),
-		cmocka_unit_test(test_fast_open),    cmocka_unit_test(test_fast_open_rst),
-		cmocka_unit_test(test_window),	     cmocka_unit_test(test_established_wrong),
-		cmocka_unit_test(test_close_server), cmocka_unit_test(test_close_client),
-		cmocka_unit_test(test_close_both),   cmocka_unit_test(test_fin_wrong),
-		cmocka_unit_test(test_rst),	     cmocka_unit_test(test_rst_policy),
-		cmocka_unit_test(test_keepalive),    cmocka_unit_test(test_zero_window),
-		cmocka_unit_test(test_timestamps),   cmocka_unit_test(test_midstream),
-		cmocka_unit_test(test_async),	     cmocka_unit_test(test_rst_injected),
-		cmocka_unit_test(test_reuse),	     cmocka_unit_test(test_flow_table),
+		cmocka_unit_test(test_established),	  cmocka_unit_test(test_handshake_wrong),
+		cmocka_unit_test(test_repeated_syn),	  cmocka_unit_test(test_syn_flood),
+		cmocka_unit_test(test_other_synack),	  cmocka_unit_test(test_4way),
+		cmocka_unit_test(test_fast_open),	  cmocka_unit_test(test_fast_open_rst),
+		cmocka_unit_test(test_false_keepalive),	  cmocka_unit_test(test_rst_behind_crowd),
+		cmocka_unit_test(test_false_reuse),	  cmocka_unit_test(test_fin_behind_depth),
+		cmocka_unit_test(test_wide_scale),	  cmocka_unit_test(test_window),
+		cmocka_unit_test(test_established_wrong), cmocka_unit_test(test_close_server),
+		cmocka_unit_test(test_close_client),	  cmocka_unit_test(test_close_both),
+		cmocka_unit_test(test_fin_wrong),	  cmocka_unit_test(test_rst),
+		cmocka_unit_test(test_rst_policy),	  cmocka_unit_test(test_keepalive),
+		cmocka_unit_test(test_zero_window),	  cmocka_unit_test(test_timestamps),
+		cmocka_unit_test(test_midstream),	  cmocka_unit_test(test_async),
+		cmocka_unit_test(test_rst_injected),	  cmocka_unit_test(test_reuse),
+		cmocka_unit_test(test_flow_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
